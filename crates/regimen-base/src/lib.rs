@@ -1,0 +1,17 @@
+//! The ground floor: keys for every random draw, units of training time, saved state, errors with a remedy.
+//!
+//! Nothing here touches a file, a clock, the network or the environment, and nothing depends on a tensor library.
+
+mod error;
+mod key;
+mod length;
+mod rng;
+mod split;
+mod state;
+
+pub use error::{Error, Exit, Result, ResultExt};
+pub use key::Key;
+pub use length::{Length, LengthError};
+pub use rng::Rng;
+pub use split::Split;
+pub use state::{Persist, State, StateError};

@@ -1,0 +1,323 @@
+//! From the resolved recipe to a stage: every piece is built from its own table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use regimen_base::{Key, Length, Result, Split};
+use regimen_data::task::Task;
+use regimen_data::{Catalogue, ChatTemplate, Files, Ledger, Sampler, Source, TaskSource, Tokenizer, Transform};
+use regimen_nn::{Arch, Device, Init, Net, Shape, build as build_net};
+use regimen_recipe::{Node, Resolved, Room, StagePlan};
+
+use crate::evaluate::{Evaluation, Set};
+use crate::feed::{DataFeed, Judges, RolloutFeed, Supply};
+use crate::generate::Generator;
+use crate::knobs::Knobs;
+use crate::model::Model;
+use crate::objective::Weighted;
+use crate::reduce::Reduce;
+use crate::registry::{BuildCx, Material, Registry, build};
+use crate::rollout::{Rollout, Settings, SingleTurn};
+use crate::stage::{Counters, Feed, Stage, Stream};
+
+/// Builds what a resolved recipe describes.
+pub struct Builder<'a> {
+    /// Which pieces exist.
+    pub registry: &'a Registry,
+    /// Opens data files.
+    pub files: &'a dyn Files,
+    /// Where nets run.
+    pub device: &'a Device,
+    /// The recipe.
+    pub resolved: &'a Resolved,
+}
+
+/// Bytes of activations that a micro-batch may take when the recipe does not say how many tokens it has.
+const ACTIVATION_BYTES: usize = 512 << 20;
+
+/// How many examples are looked at to turn epochs and tokens into steps.
+const PROBE: u64 = 256;
+
+/// The sources of a stream, with what is known of each.
+struct Sources {
+    catalogue: Catalogue,
+    judges: Judges,
+    names: Vec<String>,
+    weights: Vec<f64>,
+}
+
+impl Builder<'_> {
+    fn seed(&self) -> u64 {
+        self.resolved.root().u64("seed")
+    }
+
+    /// The root of a stage's randomness.
+    pub fn stage_key(&self, id: &str) -> Key {
+        Key::new(self.seed()).child("stage").child(id)
+    }
+
+    /// Trains or loads the recipe's tokenizer.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        let node = self.resolved.root().table("tokenizer");
+        let make = build(&self.registry.tokenizer, node, &BuildCx::default())?;
+        make.make(&self.material()?, self.files)
+    }
+
+    /// What the recipe's tasks and files are written in.
+    fn material(&self) -> Result<Material> {
+        let mut material = Material::default();
+        for stage in self.resolved.stages() {
+            let evals = stage.opt_table("eval").into_iter();
+            let streams = if stage.kind() == "train" { stage.map("stream") } else { Vec::new() };
+            for holder in streams.iter().map(|(_, node)| *node).chain(evals) {
+                for data in holder.list("data") {
+                    if data.room() == Some(Room::Task) {
+                        material.alphabet.push_str(&build(&self.registry.task, data, &BuildCx::default())?.alphabet());
+                    } else {
+                        let set = build(&self.registry.data, data, &BuildCx::default())?;
+                        material.texts.extend(set.open(0, self.files)?.texts());
+                    }
+                }
+            }
+        }
+        Ok(material)
+    }
+
+    /// A net of random weights, as the recipe's `[model]` describes it.
+    pub fn fresh(&self, tokenizer: Tokenizer) -> Result<Model> {
+        let node = self.resolved.root().table("model");
+        let arch = build(&self.registry.arch, node, &BuildCx::default())?;
+        let arch = Arch::Decoder(arch.shape(tokenizer.vocab_size()));
+        let mut net = build_net(&arch, self.device)?;
+        let init = Init { residual: Some(arch.layers()), ..Init::default() };
+        net.params_mut().init(&init, Key::new(self.seed()).child("init"));
+        Ok(Model { net, tokenizer })
+    }
+
+    fn sources(&self, data: &[Node], key: Key) -> Result<Sources> {
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        let (mut judges, mut names, mut weights) = (Judges::default(), Vec::new(), Vec::new());
+        for (i, node) in data.iter().enumerate() {
+            let index = i as u32;
+            let take = node.opt_u64("take");
+            if node.room() == Some(Room::Task) {
+                let task: Arc<dyn Task> = Arc::from(build(&self.registry.task, node, &BuildCx::default())?);
+                judges.0.push(Some(Arc::clone(&task)));
+                sources.push(Arc::new(TaskSource::new(index, task, key.at(u64::from(index)), take)));
+            } else {
+                let set = build(&self.registry.data, node, &BuildCx::default())?;
+                judges.0.push(None);
+                sources.push(Arc::new(set.open(index, self.files)?));
+            }
+            weights.push(node.f64("weight"));
+            names.push(unique(node.kind(), &names));
+        }
+        Ok(Sources { catalogue: Catalogue::new(sources)?, judges, names, weights })
+    }
+
+    /// A stage that trains `policy`.
+    pub fn stage(
+        &self,
+        node: &Node,
+        plan: &StagePlan,
+        policy: Model,
+        casts: BTreeMap<String, Box<dyn Net>>,
+    ) -> Result<Stage> {
+        let id = node.str("id");
+        let key = self.stage_key(id);
+        let context = node.opt_usize("context").unwrap_or(policy.shape().max_positions).min(policy.shape().max_positions);
+        let mut streams = Vec::new();
+        for (name, stream) in node.map("stream") {
+            let defined = self.definition(plan, name, stream);
+            let stream_key = key.child("stream").child(name);
+            streams.push(self.stream(name, stream, defined, node, stream_key, &policy, context)?);
+        }
+        let total = self.steps(node, &streams)?;
+        let cx = BuildCx::default();
+        let mut controllers = Vec::new();
+        for (name, controller) in node.map("controller") {
+            controllers.push((name.to_owned(), build(&self.registry.controller, controller, &cx)?));
+        }
+        if node.table("update").kind() != "plain" {
+            return Err(node.table("update").error("only the update `plain` is built in"));
+        }
+        let mut optimizer = build(&self.registry.optimizer, node.table("optimizer"), &cx)?;
+        optimizer.attach(policy.net.params());
+        Ok(Stage {
+            id: id.to_owned(),
+            key,
+            total,
+            generator: Generator::new(policy.shape()),
+            micro_batch_tokens: node.opt_usize("micro-batch-tokens").unwrap_or_else(|| micro_batch_tokens(policy.shape())),
+            policy,
+            casts,
+            streams,
+            optimizer,
+            schedule: build(&self.registry.schedule, node.table("schedule"), &cx)?,
+            max_grad_norm: node.f64("max-grad-norm"),
+            controllers,
+            knobs: Knobs::new(plan.knobs.clone()),
+            counters: Counters::default(),
+            signals: BTreeMap::new(),
+        })
+    }
+
+    /// The stream that `use` points at, or the stream itself.
+    fn definition<'n>(&'n self, plan: &StagePlan, name: &str, stream: &'n Node) -> &'n Node {
+        let used = plan.uses.iter().find(|(own, ..)| own == name);
+        let found = used.and_then(|(_, stage, of)| {
+            let stage = self.resolved.stages().iter().find(|s| s.str("id") == stage)?;
+            stage.map("stream").into_iter().find(|(n, _)| n == of).map(|(_, node)| node)
+        });
+        found.unwrap_or(stream)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a stream is where most of a recipe meets")]
+    fn stream(
+        &self,
+        name: &str,
+        own: &Node,
+        node: &Node,
+        stage: &Node,
+        key: Key,
+        policy: &Model,
+        context: usize,
+    ) -> Result<Stream> {
+        let sources = self.sources(node.list("data"), key.child("source"))?;
+        let cx = BuildCx { tokenizer: Some(policy.tokenizer.clone()), context, weights: sources.weights.clone() };
+        let sampler: Box<dyn Sampler> = build(&self.registry.sampler, node.table("sampler"), &cx)?;
+        let ledger = Ledger::new(&sources.catalogue);
+        let supply = Supply { catalogue: sources.catalogue, judges: sources.judges, sampler, ledger, key };
+        let batch = own.opt_usize("batch").or(node.opt_usize("batch")).unwrap_or_else(|| stage.usize("batch"));
+        let feed = match node.opt_table("rollout") {
+            None => {
+                let transforms = self.transforms(node.list("transform"), &cx)?;
+                Feed::Data(Box::new(DataFeed::new(supply, transforms, batch, context)))
+            }
+            Some(rollout) => {
+                let template = ChatTemplate::of(&policy.tokenizer)?;
+                let rollout = build(&self.registry.rollout, rollout, &cx)?;
+                let rewards = self.rewards(node.list("reward"), &cx)?;
+                if rewards.is_empty() {
+                    return Err(node.error(format!("stream `{name}` draws completions, but nothing rewards them"))
+                        .remedy("add reward = [{ kind = \"verifier\" }]"));
+                }
+                let advantage = node.opt_table("advantage");
+                let Some(advantage) = advantage else {
+                    return Err(node.error(format!("stream `{name}` has rewards, but no advantage"))
+                        .remedy("add advantage = \"group-relative\""));
+                };
+                let advantage = build(&self.registry.advantage, advantage, &cx)?;
+                Feed::Rollout(Box::new(RolloutFeed::new(supply, template, rollout, rewards, advantage, batch)))
+            }
+        };
+        let objectives = self.objectives(node, name, &cx)?;
+        Ok(Stream { name: name.to_owned(), weight: own.f64("weight"), feed, objectives })
+    }
+
+    fn transforms(&self, nodes: &[Node], cx: &BuildCx) -> Result<Vec<Box<dyn Transform>>> {
+        nodes.iter().map(|n| build(&self.registry.transform, n, cx)).collect()
+    }
+
+    fn rewards(&self, nodes: &[Node], cx: &BuildCx) -> Result<Vec<crate::reward::Weighted>> {
+        let mut rewards: Vec<crate::reward::Weighted> = Vec::new();
+        for node in nodes {
+            let taken: Vec<String> = rewards.iter().map(|r| r.name.clone()).collect();
+            rewards.push(crate::reward::Weighted {
+                name: unique(node.kind(), &taken),
+                weight: node.f64("weight"),
+                reward: build(&self.registry.reward, node, cx)?,
+            });
+        }
+        Ok(rewards)
+    }
+
+    fn objectives(&self, stream: &Node, name: &str, cx: &BuildCx) -> Result<Vec<Weighted>> {
+        let mut objectives = Vec::new();
+        for node in stream.list("objective") {
+            let objective = build(&self.registry.objective, node, cx)?;
+            if objective.needs().rollout && stream.opt_table("rollout").is_none() {
+                return Err(node.error(format!("objective `{}` needs drawn tokens, but stream `{name}` has no rollout", node.kind()))
+                    .remedy("add rollout = { kind = \"group\" }, a reward and an advantage"));
+            }
+            let coef = node.f64("coef");
+            objectives.push(Weighted { name: node.kind().to_owned(), coef, reduce: reduce(node), objective });
+        }
+        Ok(objectives)
+    }
+
+    /// The stage's length in optimiser steps. Tokens and epochs are converted by what the first stream's data hold.
+    fn steps(&self, node: &Node, streams: &[Stream]) -> Result<u64> {
+        let length = node.length("length");
+        let feed = match (length, streams.first().map(|s| &s.feed)) {
+            (Length::Steps(n), _) => return Ok(n),
+            (_, Some(Feed::Data(feed))) => feed,
+            _ => return Err(node.error("a stage of rollouts is measured in steps").remedy("write length = \"200st\"")),
+        };
+        let (examples, units, tokens) = feed.probe(PROBE)?;
+        let per_example = units as f64 / examples.max(1) as f64;
+        let steps = match length {
+            Length::Epochs(epochs) => match feed.supply.catalogue.total(Split::Train) {
+                Some(total) => epochs * total as f64 * per_example / feed.batch as f64,
+                None => {
+                    return Err(node.error("an endless task has no epochs").remedy("give the task `take = …`, or write the length in steps"));
+                }
+            },
+            Length::Tokens(n) => n as f64 * units as f64 / tokens.max(1) as f64 / feed.batch as f64,
+            Length::Steps(n) => n as f64,
+        };
+        Ok((steps.ceil() as u64).max(1))
+    }
+
+    /// The sets that an `eval` table names. Its items do not depend on the run's seed, so that runs are compared on
+    /// the same questions.
+    pub fn evaluation(&self, eval: &Node, tokenizer: &Tokenizer, shape: &Shape) -> Result<Evaluation> {
+        let key = Key::new(0).child("eval");
+        let sources = self.sources(eval.list("data"), key.child("source"))?;
+        let rollout: Box<dyn Rollout> = match eval.opt_table("sampling") {
+            Some(node) => build(&self.registry.rollout, node, &BuildCx::default())?,
+            None => Box::new(SingleTurn(Settings::greedy(shape.max_positions))),
+        };
+        let mut sets = Vec::new();
+        for (i, source) in sources.catalogue.sources().iter().enumerate() {
+            let gold = gold_transforms(source.as_ref(), tokenizer, shape.max_positions)?;
+            let name = sources.names[i].clone();
+            sets.push(Set { name, source: Arc::clone(source), judges: sources.judges.clone(), gold });
+        }
+        let n = eval.opt_u64("n").unwrap_or(200);
+        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens: micro_batch_tokens(shape) })
+    }
+}
+
+/// What makes weighted gold tokens of a source's items: conversations are judged on the reply, text on all of it.
+fn gold_transforms(source: &dyn Source, tokenizer: &Tokenizer, context: usize) -> Result<Vec<Box<dyn Transform>>> {
+    use regimen_data::Body;
+    use regimen_data::transform::{Chat, Chunk, Text, TrainOnReply, Turns};
+    let is_text = source.len(Split::Eval) != Some(0) && matches!(source.get(0, Split::Eval)?.body, Body::Text(_));
+    if is_text {
+        return Ok(vec![Box::new(Text::new(tokenizer.clone())), Box::new(Chunk { tokens: context })]);
+    }
+    Ok(vec![Box::new(Chat::new(ChatTemplate::of(tokenizer)?)), Box::new(TrainOnReply { turns: Turns::All })])
+}
+
+/// `kind`, or `kind-2`, … where it is taken.
+fn unique(kind: &str, taken: &[String]) -> String {
+    let mut names = std::iter::once(kind.to_owned()).chain((2..).map(|n| format!("{kind}-{n}")));
+    names.find(|name| !taken.contains(name)).unwrap_or_default()
+}
+
+fn reduce(objective: &Node) -> Reduce {
+    let reduce = objective.get("reduce");
+    match reduce.as_str() {
+        Some("per-unit") => Reduce::PerUnit,
+        Some(_) => Reduce::PerToken,
+        None => Reduce::Constant(reduce.f64("constant")),
+    }
+}
+
+/// As many tokens as keep a micro-batch's activations near [`ACTIVATION_BYTES`].
+pub fn micro_batch_tokens(shape: &Shape) -> usize {
+    let per_layer = 8 * shape.width + 4 * shape.heads * shape.head_dim + 3 * shape.ffn;
+    let per_token = 4 * shape.layers * per_layer;
+    (ACTIVATION_BYTES / per_token.max(1)).clamp(512, 16_384)
+}

@@ -1,0 +1,65 @@
+//! Units as JSON, for the episodes that a checkpoint must keep between two inner steps.
+
+use regimen_base::StateError;
+use regimen_data::{ExampleId, Role, Token};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::picks::Unit;
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    example: ExampleId,
+    weight: f32,
+    advantage: Option<f32>,
+    tokens: Vec<(u32, Role, f32, Option<f32>)>,
+}
+
+/// Every bit of the units. f32 values pass through JSON's f64 unchanged.
+pub fn units_to_json(units: &[Unit]) -> Value {
+    let row = |u: &Unit| Row {
+        example: u.example,
+        weight: u.weight,
+        advantage: u.advantage,
+        tokens: u.tokens.iter().map(|t| (t.id, t.role, t.weight, t.logprob)).collect(),
+    };
+    let rows: Vec<Row> = units.iter().map(row).collect();
+    serde_json::to_value(rows).expect("rows of numbers and names are always JSON")
+}
+
+/// The inverse of [`units_to_json`].
+///
+/// # Errors
+/// JSON that is something else.
+pub fn units_from_json(value: &Value) -> Result<Vec<Unit>, StateError> {
+    let rows: Vec<Row> =
+        Vec::deserialize(value).map_err(|e| StateError(format!("the saved episodes cannot be read: {e}")))?;
+    let token = |(id, role, weight, logprob)| Token { id, role, weight, logprob };
+    let unit = |row: Row| Unit {
+        example: row.example,
+        weight: row.weight,
+        advantage: row.advantage,
+        tokens: row.tokens.into_iter().map(token).collect(),
+    };
+    Ok(rows.into_iter().map(unit).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_survives() {
+        let token = Token { id: 7, role: Role::Assistant, weight: 0.1, logprob: Some(-1.234_567_9e-7) };
+        let prompt = Token { id: 3, role: Role::User, weight: 0.0, logprob: None };
+        let unit = Unit {
+            example: ExampleId { source: 1, index: u64::MAX },
+            tokens: vec![prompt, token],
+            weight: 1.0,
+            advantage: Some(1.0 / 3.0),
+        };
+        let text = serde_json::to_string(&units_to_json(std::slice::from_ref(&unit))).expect("JSON");
+        let back = units_from_json(&serde_json::from_str(&text).expect("JSON")).expect("units");
+        assert_eq!(back, [unit]);
+    }
+}

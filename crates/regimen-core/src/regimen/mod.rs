@@ -1,0 +1,300 @@
+//! A whole run: every stage of a recipe, in order, into one run directory.
+
+mod recorder;
+mod summary;
+
+pub use summary::{STAGE_RESULTS, read_results, report};
+
+use std::collections::BTreeMap;
+
+use regimen_base::{Error, Persist, Result};
+use regimen_data::Files;
+use regimen_nn::{Device, Net};
+use regimen_recipe::{Node, Resolved, StagePlan, Start};
+
+use crate::build::Builder;
+use crate::evaluate::SetResult;
+use crate::generate::Generator;
+use crate::model::Model;
+use crate::registry::Registry;
+use crate::run::{Checkpoint, Clock, DeviceClass, LedgerRow, Manifest, RunDir, StageDir, Status, digest, host_facts, peak_memory};
+use crate::stage::{End, Progress, Stage, train};
+use recorder::Recorder;
+
+/// Whoever shows the run to a person. It sees everything and changes nothing.
+pub trait Observer {
+    /// A stage begins, or goes on from `step`.
+    fn stage(&mut self, id: &str, step: u64, total: u64, parameters: u64);
+    /// A step is done. `tokens_per_second` counts trained and generated tokens.
+    fn step(&mut self, progress: &Progress, tokens_per_second: f64);
+    /// An evaluation is done.
+    fn evaluated(&mut self, stage: &str, results: &[SetResult]);
+    /// Something worth a line.
+    fn note(&mut self, text: &str);
+    /// Whether the user wants the run to stop after the present step.
+    fn interrupted(&self) -> bool;
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Every stage is done.
+    Complete,
+    /// The user stopped it after a full checkpoint.
+    Interrupted,
+}
+
+/// A run with all it needs.
+pub struct Regimen<'a> {
+    /// The recipe.
+    pub resolved: &'a Resolved,
+    /// Which pieces exist.
+    pub registry: &'a Registry,
+    /// Opens data files and checkpoints.
+    pub files: &'a dyn Files,
+    /// Where nets run.
+    pub device: &'a Device,
+    /// Where everything is kept.
+    pub dir: &'a RunDir,
+    /// Who looks on.
+    pub observer: &'a mut dyn Observer,
+}
+
+impl Regimen<'_> {
+    /// Runs what is not done yet. A fresh directory is filled from the beginning; one that was left in the middle
+    /// ends in the same bytes as if it had never been left.
+    pub fn run(&mut self) -> Result<Outcome> {
+        let mut manifest = self.manifest()?;
+        manifest.status = Status::Running;
+        self.dir.write_manifest(&manifest)?;
+        let outcome = self.stages(&mut manifest);
+        manifest.status = match &outcome {
+            Ok(Outcome::Complete) => Status::Complete,
+            Ok(Outcome::Interrupted) => Status::Interrupted,
+            Err(_) => Status::Failed,
+        };
+        manifest.ended = Some(Clock::utc(Clock::unix()));
+        // a full disk must not hide the error that filled it
+        let written = self.dir.write_manifest(&manifest).and_then(|()| self.write_report(&manifest));
+        let outcome = outcome?;
+        written?;
+        Ok(outcome)
+    }
+
+    fn builder(&self) -> Builder<'_> {
+        Builder { registry: self.registry, files: self.files, device: self.device, resolved: self.resolved }
+    }
+
+    fn write_report(&self, manifest: &Manifest) -> Result<()> {
+        let report = report(self.dir, manifest, self.resolved)?;
+        self.dir.write("report.html", crate::run::report::render(&report).as_bytes())
+    }
+
+    fn manifest(&self) -> Result<Manifest> {
+        if let Ok(manifest) = self.dir.manifest() {
+            return Ok(manifest);
+        }
+        Ok(Manifest {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            recipe: digest(self.resolved.to_toml().as_bytes()),
+            data: BTreeMap::new(),
+            seed: self.resolved.root().u64("seed"),
+            device: device_class(self.device),
+            host: host_facts(),
+            started: Clock::utc(Clock::unix()),
+            ended: None,
+            status: Status::Running,
+            stages: Vec::new(),
+        })
+    }
+
+    fn stages(&mut self, manifest: &mut Manifest) -> Result<Outcome> {
+        let stages: Vec<(Node, StagePlan)> =
+            self.resolved.stages().iter().cloned().zip(self.resolved.plan().stages.iter().cloned()).collect();
+        for (index, (node, plan)) in stages.iter().enumerate() {
+            let dir = self.dir.stage(index, &plan.id)?;
+            let within = |e: Error| e.within(format!("stage `{}`", plan.id));
+            let outcome = match node.kind() {
+                "eval" => self.eval_stage(node, plan, &dir),
+                _ => self.train_stage(node, plan, &dir, manifest),
+            };
+            if outcome.map_err(within)? == Outcome::Interrupted {
+                return Ok(Outcome::Interrupted);
+            }
+            self.dir.write_manifest(manifest)?;
+        }
+        Ok(Outcome::Complete)
+    }
+
+    fn eval_stage(&mut self, node: &Node, plan: &StagePlan, dir: &StageDir) -> Result<Outcome> {
+        if read_results(dir)?.is_none() {
+            let mut model = self.start(&plan.from)?;
+            self.observer.stage(&plan.id, 0, 0, model.parameters());
+            let mut generator = Generator::new(model.shape());
+            self.evaluate(node.table("eval"), &mut model, &mut generator, 0, dir)?;
+        }
+        Ok(Outcome::Complete)
+    }
+
+    fn train_stage(&mut self, node: &Node, plan: &StagePlan, dir: &StageDir, manifest: &mut Manifest) -> Result<Outcome> {
+        let newest = dir.newest()?;
+        let finished = newest.as_ref().is_some_and(Checkpoint::is_last);
+        let eval = node.opt_table("eval");
+        if finished && (eval.is_none() || read_results(dir)?.is_some()) {
+            return Ok(Outcome::Complete);
+        }
+        let (mut stage, rows) = self.prepare(node, plan, newest.as_ref())?;
+        if !finished {
+            let step = stage.counters.step;
+            self.observer.stage(&plan.id, step, stage.total, stage.policy.parameters());
+            let periods = recorder::Periods::of(node);
+            let clock = Clock::start();
+            let end = {
+                let mut evaluate = |stage: &mut Stage| -> Result<Vec<SetResult>> {
+                    let Some(eval) = eval else { return Ok(Vec::new()) };
+                    let builder = Builder { registry: self.registry, files: self.files, device: self.device, resolved: self.resolved };
+                    let evaluation = builder.evaluation(eval, &stage.policy.tokenizer, stage.policy.shape())?;
+                    evaluation.run(&mut stage.policy, &mut stage.generator, stage.counters.step)
+                };
+                let mut recorder = Recorder::new(dir, rows, step, periods, self.observer, &mut evaluate)?;
+                let end = train(&mut stage, &mut recorder);
+                drop(recorder);
+                end.map_err(|e| last_good(e, dir))?
+            };
+            ledger(manifest, &stage, clock.seconds());
+            match end {
+                End::Interrupted => return Ok(Outcome::Interrupted),
+                End::Finished(Some(why)) => self.observer.note(&format!("stage `{}` was stopped: {why}", plan.id)),
+                End::Finished(None) => {}
+            }
+        }
+        if let Some(eval) = eval {
+            let version = stage.counters.step;
+            let Stage { policy, generator, .. } = &mut stage;
+            self.evaluate(eval, policy, generator, version, dir)?;
+        }
+        Ok(Outcome::Complete)
+    }
+
+    /// The stage at its beginning, or as its newest checkpoint left it, with the rows of its metrics file.
+    fn prepare(&mut self, node: &Node, plan: &StagePlan, newest: Option<&Checkpoint>) -> Result<(Stage, Option<u64>)> {
+        let policy = match newest {
+            Some(checkpoint) => Model::read(&|name| checkpoint.read(name), self.device)?,
+            None => self.start(&plan.from)?,
+        };
+        let casts = self.casts(node, plan)?;
+        let mut stage = self.builder().stage(node, plan, policy, casts)?;
+        if let Some(report) = self.resolved.report_unread().filter(|_| newest.is_none() && self.is_last(plan)) {
+            return Err(report.into());
+        }
+        let Some(checkpoint) = newest else { return Ok((stage, None)) };
+        let mut state = checkpoint.state()?;
+        let folder = checkpoint.folder().display().to_string();
+        let unfit = |e: regimen_base::StateError| {
+            Error::failed(format!("{folder}: {e}")).remedy("it was made by another recipe or version; start a new run")
+        };
+        let rows = state.take_u64("rows").map_err(unfit)?;
+        stage.load(state.take_nested("stage")).map_err(unfit)?;
+        state.finish().map_err(unfit)?;
+        Ok((stage, Some(rows)))
+    }
+
+    fn is_last(&self, plan: &StagePlan) -> bool {
+        self.resolved.plan().stages.last().is_some_and(|last| last.id == plan.id)
+    }
+
+    fn casts(&mut self, node: &Node, plan: &StagePlan) -> Result<BTreeMap<String, Box<dyn Net>>> {
+        let mut casts = BTreeMap::new();
+        for (name, member) in node.map("cast") {
+            if member.bool("train") {
+                return Err(member.error(format!("cast member `{name}` cannot train yet: only the policy does"))
+                    .remedy("leave `train` out"));
+            }
+            let from = plan.casts.iter().find(|(own, _)| own == name).map_or(&plan.from, |(_, from)| from);
+            casts.insert(name.to_owned(), self.start(from)?.net.frozen_copy());
+        }
+        Ok(casts)
+    }
+
+    /// The model that something starts from.
+    fn start(&self, start: &Start) -> Result<Model> {
+        match start {
+            Start::Model => {
+                let node = self.resolved.root().table("model");
+                if node.kind().is_empty() {
+                    return self.folder(node.str("from"));
+                }
+                let builder = self.builder();
+                builder.fresh(builder.tokenizer()?)
+            }
+            Start::Folder(path) => self.folder(path),
+            Start::Stage(id) => {
+                let stages = self.dir.stages()?;
+                let dir = stages.iter().find(|s| s.id() == id);
+                let checkpoint = dir.map(StageDir::newest).transpose()?.flatten().filter(Checkpoint::is_last);
+                let checkpoint =
+                    checkpoint.ok_or_else(|| Error::failed(format!("stage `{id}` has no finished checkpoint")))?;
+                Model::read(&|name| checkpoint.read(name), self.device)
+            }
+        }
+    }
+
+    fn folder(&self, path: &str) -> Result<Model> {
+        read_folder(path, self.files, self.device)
+    }
+
+    fn evaluate(&mut self, eval: &Node, model: &mut Model, generator: &mut Generator, version: u64, dir: &StageDir) -> Result<()> {
+        let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
+        let results = evaluation.run(model, generator, version)?;
+        summary::write_results(self.dir, dir, &results)?;
+        self.observer.evaluated(dir.id(), &results);
+        Ok(())
+    }
+}
+
+/// A model from a folder in Hugging Face's layout.
+///
+/// # Errors
+/// What is missing or wrong there.
+pub fn read_folder(path: &str, files: &dyn Files, device: &Device) -> Result<Model> {
+    let folder = std::path::Path::new(path);
+    Model::read(&|name| files.read(&folder.join(name)), device).map_err(|e| e.within(path.to_owned()))
+}
+
+/// What decides the last bits here.
+pub fn device_class(device: &Device) -> DeviceClass {
+    DeviceClass {
+        device: device.name().to_owned(),
+        isa: format!("{:?}", regimen_kernels::level()).to_lowercase(),
+        threads: regimen_kernels::threads(),
+    }
+}
+
+/// Says where training can be taken up again.
+fn last_good(error: Error, dir: &StageDir) -> Error {
+    let newest = dir.steps().ok().and_then(|steps| steps.last().copied());
+    let where_ = match newest {
+        Some(step) => format!("the last good checkpoint is {}", dir.path().join(format!("checkpoint-{step}")).display()),
+        None => "the stage has no checkpoint yet".to_owned(),
+    };
+    let remedy = error.remedy.clone().map_or_else(|| where_.clone(), |r| format!("{r}; {where_}"));
+    error.remedy(remedy)
+}
+
+/// Adds what this sitting took to the stage's row.
+fn ledger(manifest: &mut Manifest, stage: &Stage, seconds: f64) {
+    let row = match manifest.stages.iter_mut().position(|r| r.stage == stage.id) {
+        Some(at) => &mut manifest.stages[at],
+        None => {
+            manifest.stages.push(LedgerRow { stage: stage.id.clone(), ..LedgerRow::default() });
+            let at = manifest.stages.len() - 1;
+            &mut manifest.stages[at]
+        }
+    };
+    row.steps = stage.counters.step;
+    row.tokens = stage.counters.tokens;
+    row.generated_tokens = stage.counters.generated;
+    row.flops = stage.counters.flops;
+    row.seconds += seconds;
+    row.peak_bytes = row.peak_bytes.max(peak_memory().unwrap_or(0));
+}

@@ -1,0 +1,33 @@
+//! Examples, tokens, tasks, readers, tokenizers, transforms and samplers: everything between a file or a task and
+//! the token ids of a batch.
+//!
+//! This crate reads bytes, never files: whoever calls it opens them (see [`Files`]).
+
+mod batch;
+mod catalogue;
+mod columns;
+mod example;
+mod files;
+mod ledger;
+mod pack;
+mod read;
+pub mod sampler;
+mod source;
+pub mod task;
+mod template;
+mod tokenizer;
+pub mod transform;
+
+pub use batch::{Batch, Document};
+pub use catalogue::Catalogue;
+pub use columns::{Columns, Detected, Schema};
+pub use example::{Body, Example, ExampleId, Message, Role, Token, prompt_of};
+pub use files::{Files, InMemory};
+pub use ledger::{Ledger, Seen, Totals};
+pub use pack::{Packing, pack};
+pub use read::{Place, ReadOptions, Row, TextSplit, read_rows};
+pub use sampler::{Draw, Sampler};
+pub use source::{FileSource, Source, TaskSource};
+pub use template::ChatTemplate;
+pub use tokenizer::{DecodeStream, Tokenizer, Unknown};
+pub use transform::{Notes, Transform, apply_all};

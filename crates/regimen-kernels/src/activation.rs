@@ -1,0 +1,96 @@
+//! Feed-forward nonlinearities over rows, with the gate's product; forward and backward.
+
+use crate::math::{normal_cdf, normal_pdf, sigmoid, tanh};
+use crate::shape::Activation;
+use crate::simd::{LANES, Simd, at, put, simd};
+
+const TANH_A: f32 = 0.797_884_6;
+const TANH_B: f32 = 0.044_715;
+
+simd!(
+    /// h[rows, f] from `inner`: [rows, 2f] (gate, up) when gated, else [rows, f].
+    pub fn activation(h: &mut [f32], inner: &[f32], f: usize, kind: Activation) => activation_body);
+
+#[inline(always)]
+fn activation_body<V: Simd>(h: &mut [f32], inner: &[f32], f: usize, kind: Activation) {
+    if kind.gated() {
+        for (h, inner) in h.chunks_exact_mut(f).zip(inner.chunks_exact(2 * f)) {
+            let (gate, up) = inner.split_at(f);
+            for i in (0..f).step_by(LANES) {
+                let g = at::<V>(gate, i);
+                put(h, i, g.mul(sigmoid(g)).mul(at(up, i)));
+            }
+        }
+        return;
+    }
+    for i in (0..h.len()).step_by(LANES) {
+        let x = at::<V>(inner, i);
+        put(h, i, plain(x, kind));
+    }
+}
+
+#[inline(always)]
+fn plain<V: Simd>(x: V, kind: Activation) -> V {
+    match kind {
+        Activation::SwiGlu => x.mul(sigmoid(x)),
+        Activation::Gelu => x.mul(normal_cdf(x)),
+        Activation::GeluTanh => {
+            let u = x.mul(V::splat(TANH_A)).mul(x.mul(x).fma(V::splat(TANH_B), V::splat(1.0)));
+            x.mul(V::splat(0.5)).mul(V::splat(1.0).add(tanh(u)))
+        }
+        Activation::Relu2 => {
+            let r = x.max(V::zero());
+            r.mul(r)
+        }
+    }
+}
+
+#[inline(always)]
+fn slope<V: Simd>(x: V, kind: Activation) -> V {
+    let one = V::splat(1.0);
+    match kind {
+        Activation::SwiGlu => {
+            let s = sigmoid(x);
+            s.mul(one.add(x.mul(one.sub(s))))
+        }
+        Activation::Gelu => x.fma(normal_pdf(x), normal_cdf(x)),
+        Activation::GeluTanh => {
+            let x2 = x.mul(x);
+            let t = tanh(x.mul(V::splat(TANH_A)).mul(x2.fma(V::splat(TANH_B), one)));
+            let du = V::splat(TANH_A).mul(x2.fma(V::splat(3.0 * TANH_B), one));
+            let half = V::splat(0.5);
+            half.mul(one.add(t)).add(half.mul(x).mul(one.sub(t.mul(t))).mul(du))
+        }
+        Activation::Relu2 => V::splat(2.0).mul(x.max(V::zero())),
+    }
+}
+
+simd!(
+    /// Given dh[rows, f], turns `inner` into its gradient in place and dh into the activation h itself (which the
+    /// weight gradient of the down projection needs).
+    pub fn activation_backward(inner: &mut [f32], dh: &mut [f32], f: usize, kind: Activation)
+        => activation_backward_body);
+
+#[inline(always)]
+fn activation_backward_body<V: Simd>(inner: &mut [f32], dh: &mut [f32], f: usize, kind: Activation) {
+    let one = V::splat(1.0);
+    if kind.gated() {
+        for (dh, inner) in dh.chunks_exact_mut(f).zip(inner.chunks_exact_mut(2 * f)) {
+            let (gate, up) = inner.split_at_mut(f);
+            for i in (0..f).step_by(LANES) {
+                let (g, u, d) = (at::<V>(gate, i), at::<V>(up, i), at::<V>(dh, i));
+                let s = sigmoid(g);
+                let silu = g.mul(s);
+                put(dh, i, silu.mul(u));
+                put(up, i, d.mul(silu));
+                put(gate, i, d.mul(u).mul(s.mul(one.add(g.mul(one.sub(s))))));
+            }
+        }
+        return;
+    }
+    for i in (0..dh.len()).step_by(LANES) {
+        let (x, d) = (at::<V>(inner, i), at::<V>(dh, i));
+        put(dh, i, plain(x, kind));
+        put(inner, i, d.mul(slope(x, kind)));
+    }
+}

@@ -1,0 +1,332 @@
+//! Matrix products. Every element of C is one chain of fused multiply-adds in k order, from C's old value when
+//! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
+
+use crate::par::{self, Shared};
+use crate::simd::{LANES, Simd, simd};
+use crate::tile::{self, Tile};
+
+/// Rows of C a task computes at once: a multiple of the register tiles' rows that keeps A in the second-level cache.
+pub(crate) const ROW_BLOCK: usize = 112;
+/// k of one pass over packed operands in [`tn`]: slices of A and B that stay in cache.
+const K_BLOCK: usize = 256;
+/// Vectors of B that stay in the second-level cache during a pass of [`tn`].
+const COLUMN_BLOCK: usize = 24;
+
+/// The right-hand matrix B[k, n] of a product, in panels of 16 columns: `panel[n / 16][k][16]`, zero padded.
+#[derive(Clone, Debug, Default)]
+pub struct PackedMatrix {
+    data: Vec<f32>,
+    k: usize,
+    n: usize,
+}
+
+impl PackedMatrix {
+    /// Packs weights `w[n, k]` for y = x·Wᵀ.
+    pub fn weights(&mut self, w: &[f32], n: usize, k: usize) {
+        assert_eq!(w.len(), n * k, "weights are [n, k]");
+        self.resize(n, k);
+        let out = Shared::new(&mut self.data);
+        par::each(n.div_ceil(LANES), |_, panel| {
+            // SAFETY: one panel a task.
+            pack_panel_nt(unsafe { out.part(panel * k * LANES, k * LANES) }, w, n, k, panel);
+        });
+    }
+
+    /// Packs `b[k, n]` for C = A·B (dx = dy·W with W[k, n]).
+    pub fn plain(&mut self, b: &[f32], k: usize, n: usize) {
+        assert_eq!(b.len(), n * k, "the matrix is [k, n]");
+        self.resize(n, k);
+        let out = Shared::new(&mut self.data);
+        par::each(n.div_ceil(LANES), |_, panel| {
+            // SAFETY: one panel a task.
+            pack_panel_nn(unsafe { out.part(panel * k * LANES, k * LANES) }, b, n, k, panel);
+        });
+    }
+
+    /// Sets the size; contents are then written panel by panel.
+    pub(crate) fn resize(&mut self, n: usize, k: usize) {
+        (self.n, self.k) = (n, k);
+        let len = n.div_ceil(LANES) * k * LANES;
+        if self.data.len() < len {
+            self.data.resize(len, 0.0);
+        }
+    }
+
+    pub(crate) fn shared(&mut self) -> Shared<'_> {
+        Shared::new(&mut self.data)
+    }
+
+    /// Columns of B.
+    pub fn columns(&self) -> usize {
+        self.n
+    }
+
+    /// Rows of B: the length of the chains.
+    pub fn depth(&self) -> usize {
+        self.k
+    }
+}
+
+simd!(
+    /// Writes one panel (`[k][16]`, columns 16·panel..) of the transposed `w[n, k]`.
+    pub(crate) fn pack_panel_nt(out: &mut [f32], w: &[f32], n: usize, k: usize, panel: usize) => pack_panel_nt_body);
+
+#[inline(always)]
+fn pack_panel_nt_body<V: Simd>(out: &mut [f32], w: &[f32], n: usize, k: usize, panel: usize) {
+    let j0 = panel * LANES;
+    let columns = LANES.min(n - j0);
+    let whole = if columns == LANES { k / LANES * LANES } else { 0 };
+    assert!(w.len() >= n * k && out.len() >= k * LANES);
+    for p in (0..whole).step_by(LANES) {
+        // SAFETY: rows j0..j0 + 16, columns p..p + 16 of w; rows p..p + 16 of the panel.
+        unsafe { V::transpose(w.as_ptr().add(j0 * k + p), k, out.as_mut_ptr().add(p * LANES), LANES) };
+    }
+    for p in whole..k {
+        for j in 0..LANES {
+            out[p * LANES + j] = if j < columns { w[(j0 + j) * k + p] } else { 0.0 };
+        }
+    }
+}
+
+/// Writes one panel of `b[k, n]`.
+pub(crate) fn pack_panel_nn(out: &mut [f32], b: &[f32], n: usize, k: usize, panel: usize) {
+    let j0 = panel * LANES;
+    let columns = LANES.min(n - j0);
+    for p in 0..k {
+        let row = &mut out[p * LANES..(p + 1) * LANES];
+        row[..columns].copy_from_slice(&b[p * n + j0..p * n + j0 + columns]);
+        row[columns..].fill(0.0);
+    }
+}
+
+/// One operand layout of [`product`].
+#[derive(Clone, Copy)]
+pub(crate) struct Operands {
+    pub a: *const f32,
+    pub a_row: usize,
+    pub b: *const f32,
+    pub b_vec: usize,
+    pub b_row: usize,
+    pub from: *const f32,
+    pub from_row: usize,
+    pub c: *mut f32,
+    pub c_row: usize,
+}
+
+/// C[m, n] = from + A[m, k]·B[k, n] by register tiles on this thread.
+/// # Safety
+/// The operands must be valid for their extents, and C must not overlap A or B.
+#[inline(always)]
+pub(crate) unsafe fn product<V: Simd, const AT: bool>(m: usize, n: usize, k: usize, o: &Operands) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    let strips = m.div_ceil(V::TILE_ROWS);
+    let (small, larger) = (m / strips, m % strips);
+    let most = V::tile_vectors(if larger > 0 { small + 1 } else { small });
+    let mut v = 0;
+    let whole = n / LANES;
+    while v * LANES < n {
+        let vectors = [8, 4, 2, 1].into_iter().find(|&x| x <= most && v + x <= whole).unwrap_or(1);
+        let part = LANES.min(n - v * LANES);
+        let mut i = 0;
+        for strip in 0..strips {
+            let rows = small + usize::from(strip < larger);
+            let from =
+                if o.from.is_null() { o.from } else { o.from.wrapping_add(i * o.from_row + v * LANES) };
+            let t = Tile {
+                a: o.a.wrapping_add(if AT { i } else { i * o.a_row }),
+                a_row: o.a_row,
+                b: o.b.wrapping_add(v * o.b_vec),
+                b_vec: o.b_vec,
+                b_row: o.b_row,
+                k,
+                from,
+                from_row: o.from_row,
+                c: o.c.wrapping_add(i * o.c_row + v * LANES),
+                c_row: o.c_row,
+                part,
+            };
+            // SAFETY: the tile lies inside the operands (caller).
+            unsafe { tile::run::<V, AT>(rows, vectors, &t) };
+            i += rows;
+        }
+        v += vectors;
+    }
+}
+
+/// Where the chains of a product start.
+#[derive(Clone, Copy)]
+pub(crate) enum From<'a> {
+    Zero,
+    /// The old C.
+    Old,
+    /// Another matrix of C's shape (a residual).
+    Other(&'a [f32]),
+}
+
+simd!(
+    /// C[m, n] = from + x[m, k]·B with packed B; columns `columns` of B only (multiples of 16 except the end), C has
+    /// row stride `c_row` and starts at the first of them. On this thread.
+    pub(crate) fn rows_by_packed(c: &mut [f32], c_row: usize, from: From, x: &[f32], x_row: usize, m: usize,
+        b: &PackedMatrix, first: usize, n: usize) => rows_by_packed_body);
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a matrix product")]
+fn rows_by_packed_body<V: Simd>(
+    c: &mut [f32],
+    c_row: usize,
+    from: From,
+    x: &[f32],
+    x_row: usize,
+    m: usize,
+    b: &PackedMatrix,
+    first: usize,
+    n: usize,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    let k = b.k;
+    assert!(first.is_multiple_of(LANES) && first + n <= b.n && c_row >= n && x_row >= k);
+    assert!(c.len() >= (m - 1) * c_row + n && x.len() >= (m - 1) * x_row + k);
+    let old: *const f32 = match from {
+        From::Zero => std::ptr::null(),
+        From::Old => c.as_ptr(),
+        From::Other(other) => {
+            assert!(other.len() >= (m - 1) * c_row + n);
+            other.as_ptr()
+        }
+    };
+    let o = Operands {
+        a: x.as_ptr(),
+        a_row: x_row,
+        b: b.data[first * k..].as_ptr(),
+        b_vec: k * LANES,
+        b_row: LANES,
+        from: old,
+        from_row: c_row,
+        c: c.as_mut_ptr(),
+        c_row,
+    };
+    // SAFETY: the extents were checked above; panels are zero padded to 16 columns.
+    unsafe { product::<V, false>(m, n, k, &o) };
+}
+
+simd!(
+    /// Rows `i0..i0 + m` of C[n, k] += Aᵀ·B over all `rows` of A[rows, ·] (row stride `a_row`) and B given as panels
+    /// `[k / 16][b_rows][16]`; `c` holds those rows. `strip` is scratch of K_BLOCK·16 floats.
+    pub(crate) fn tn_rows(c: &mut [f32], k: usize, a: &[f32], a_row: usize, i0: usize, m: usize, b: &[f32],
+        b_rows: usize, rows: usize, strip: &mut [f32]) => tn_rows_body);
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a matrix product")]
+fn tn_rows_body<V: Simd>(
+    c: &mut [f32],
+    k: usize,
+    a: &[f32],
+    a_row: usize,
+    i0: usize,
+    m: usize,
+    b: &[f32],
+    b_rows: usize,
+    rows: usize,
+    strip: &mut [f32],
+) {
+    if rows == 0 || m == 0 || k == 0 {
+        return;
+    }
+    assert!(c.len() >= m * k && i0 + m <= a_row && a.len() >= (rows - 1) * a_row + i0 + m && rows <= b_rows);
+    assert!(b.len() >= k.div_ceil(LANES) * b_rows * LANES && strip.len() >= K_BLOCK * LANES);
+    let strips = m.div_ceil(V::TILE_ROWS);
+    let (small, larger) = (m / strips, m % strips);
+    for p0 in (0..rows).step_by(K_BLOCK) {
+        let depth = K_BLOCK.min(rows - p0);
+        for j0 in (0..k).step_by(COLUMN_BLOCK * LANES) {
+            let columns = (COLUMN_BLOCK * LANES).min(k - j0);
+            let mut i = 0;
+            for s in 0..strips {
+                let high = small + usize::from(s < larger);
+                for p in 0..depth {
+                    // SAFETY: `high` ≤ 16 floats of row p0 + p from column i0 + i, inside `a`.
+                    unsafe {
+                        V::load_part(a.as_ptr().add((p0 + p) * a_row + i0 + i), high)
+                            .store(strip.as_mut_ptr().add(p * LANES));
+                    }
+                }
+                let out = c[i * k + j0..].as_mut_ptr();
+                let o = Operands {
+                    a: strip.as_ptr(),
+                    a_row: LANES,
+                    b: b[(j0 / LANES * b_rows + p0) * LANES..].as_ptr(),
+                    b_vec: b_rows * LANES,
+                    b_row: LANES,
+                    from: out,
+                    from_row: k,
+                    c: out,
+                    c_row: k,
+                };
+                // SAFETY: extents checked above.
+                unsafe { product::<V, true>(high, columns, depth, &o) };
+                i += high;
+            }
+        }
+    }
+}
+
+/// Floats of scratch [`tn_rows`] needs.
+pub(crate) const STRIP: usize = K_BLOCK * LANES;
+
+/// C[m, n] (+)= x[m, k]·Bᵀ or ·B with B packed. Threads share the rows, or the columns when rows are few.
+pub fn by_packed(c: &mut [f32], x: &[f32], m: usize, b: &PackedMatrix, accumulate: bool) {
+    let (n, k) = (b.n, b.k);
+    assert!(c.len() == m * n && x.len() == m * k, "C is [m, n], x is [m, k]");
+    let from = if accumulate { From::Old } else { From::Zero };
+    let out = Shared::new(c);
+    if m <= ROW_BLOCK && n >= 2 * m {
+        let share = n.div_ceil(LANES).div_ceil(4 * par::threads()).max(2) * LANES;
+        par::each(n.div_ceil(share), |_, task| {
+            let first = task * share;
+            // SAFETY: tasks write disjoint columns of C: rows overlap as slices but no element is shared.
+            let c = unsafe { out.part(first, m * n - first) };
+            rows_by_packed(c, n, from, x, k, m, b, first, share.min(n - first));
+        });
+        return;
+    }
+    par::each(m.div_ceil(ROW_BLOCK), |_, task| {
+        let (i, rows) = (task * ROW_BLOCK, ROW_BLOCK.min(m - task * ROW_BLOCK));
+        // SAFETY: one block of rows a task.
+        let c = unsafe { out.part(i * n, rows * n) };
+        rows_by_packed(c, n, from, &x[i * k..(i + rows) * k], k, rows, b, 0, n);
+    });
+}
+
+/// C[m, n] (+)= x[m, k]·Wᵀ with weights `w[n, k]`: y = x·Wᵀ.
+pub fn nt(c: &mut [f32], x: &[f32], w: &[f32], m: usize, n: usize, k: usize, accumulate: bool) {
+    let mut packed = PackedMatrix::default();
+    packed.weights(w, n, k);
+    by_packed(c, x, m, &packed, accumulate);
+}
+
+/// C[m, n] (+)= a[m, k]·b[k, n]: dx = dy·W.
+pub fn nn(c: &mut [f32], a: &[f32], b: &[f32], m: usize, n: usize, k: usize, accumulate: bool) {
+    let mut packed = PackedMatrix::default();
+    packed.plain(b, k, n);
+    by_packed(c, a, m, &packed, accumulate);
+}
+
+/// C[n, k] += dyᵀ·x over `rows` rows of dy[rows, n] and x[rows, k]: dW. The chain runs over the rows in order.
+pub fn tn(c: &mut [f32], dy: &[f32], x: &[f32], rows: usize, n: usize, k: usize) {
+    assert!(c.len() == n * k && dy.len() == rows * n && x.len() == rows * k, "C[n, k], dy[rows, n], x[rows, k]");
+    let mut packed = PackedMatrix::default();
+    packed.plain(x, rows, k);
+    let out = Shared::new(c);
+    let high = ROW_BLOCK / 2;
+    par::each(n.div_ceil(high), |_, task| {
+        let (i, m) = (task * high, high.min(n - task * high));
+        let mut strip = vec![0.0; STRIP];
+        // SAFETY: one block of rows of C a task.
+        let c = unsafe { out.part(i * k, m * k) };
+        tn_rows(c, k, dy, n, i, m, &packed.data, rows, rows, &mut strip);
+    });
+}

@@ -1,0 +1,93 @@
+#![cfg(test)]
+use crate::gemm::{by_packed, nn, nt, tn, PackedMatrix};
+use crate::simd::{Level, best_level, force_level};
+
+fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..n)
+        .map(|_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((x >> 40) as f32 / (1u64 << 24) as f32) - 0.5
+        })
+        .collect()
+}
+
+fn chain(c: f32, k: usize, a: impl Fn(usize) -> f32, b: impl Fn(usize) -> f32) -> f32 {
+    (0..k).fold(c, |acc, p| a(p).mul_add(b(p), acc))
+}
+
+#[test]
+fn every_product_is_one_chain_in_k_order_at_every_level() {
+    for level in [Level::Avx512, Level::Avx2, Level::Portable] {
+        if !force_level(level) {
+            continue;
+        }
+        for (m, n, k) in [(1, 1, 1), (1, 200, 33), (2, 130, 16), (3, 64, 20), (5, 80, 40), (9, 47, 31), (14, 32, 64), (16, 33, 7), (117, 51, 300), (30, 16, 600)] {
+            let (x, w, c0) = (noise(m * k, 1), noise(n * k, 2), noise(m * n, 3));
+            for accumulate in [false, true] {
+                let mut c = c0.clone();
+                nt(&mut c, &x, &w, m, n, k, accumulate);
+                for i in 0..m {
+                    for j in 0..n {
+                        let want = chain(if accumulate { c0[i * n + j] } else { 0.0 }, k, |p| x[i * k + p], |p| w[j * k + p]);
+                        assert_eq!(c[i * n + j], want, "nt {level:?} {m} {n} {k} at {i} {j}");
+                    }
+                }
+                let mut c = c0.clone();
+                nn(&mut c, &x, &w, m, n, k, accumulate);
+                for i in 0..m {
+                    for j in 0..n {
+                        let want = chain(if accumulate { c0[i * n + j] } else { 0.0 }, k, |p| x[i * k + p], |p| w[p * n + j]);
+                        assert_eq!(c[i * n + j], want, "nn {level:?} {m} {n} {k} at {i} {j}");
+                    }
+                }
+            }
+            let rows = k;
+            let (dy, x, c0) = (noise(rows * m, 4), noise(rows * n, 5), noise(m * n, 6));
+            let mut c = c0.clone();
+            tn(&mut c, &dy, &x, rows, m, n);
+            for i in 0..m {
+                for j in 0..n {
+                    let want = chain(c0[i * n + j], rows, |p| dy[p * m + i], |p| x[p * n + j]);
+                    assert_eq!(c[i * n + j], want, "tn {level:?} {m} {n} {k} at {i} {j}");
+                }
+            }
+        }
+    }
+    force_level(best_level());
+}
+
+#[test]
+#[ignore]
+fn speed() {
+    for (m, n, k) in [(4096, 384, 128), (4096, 704, 128), (4096, 128, 352), (2048, 2048, 384), (2048, 384, 1024), (64, 704, 128), (1,704,128)] {
+        let (x, w) = (noise(m * k, 1), noise(n * k, 2));
+        let mut c = vec![0.0; m * n];
+        let mut p = PackedMatrix::default();
+        p.weights(&w, n, k);
+        let reps = (4e9 / (2.0 * (m * n * k) as f64)).ceil() as usize;
+        let mut best = f64::MAX;
+        for _ in 0..5 {
+            let t = std::time::Instant::now();
+            for _ in 0..reps { by_packed(&mut c, &x, m, &p, false); }
+            best = best.min(t.elapsed().as_secs_f64() / reps as f64);
+        }
+        print!("{m} {n} {k}: nt {:.0} ", 2e-9 * (m * n * k) as f64 / best);
+        let mut best = f64::MAX;
+        for _ in 0..5 {
+            let t = std::time::Instant::now();
+            p.weights(&w, n, k);
+            best = best.min(t.elapsed().as_secs_f64());
+        }
+        print!("pack {:.1} us ", best * 1e6);
+        let dy = noise(m*n, 3);
+        let mut dw = vec![0.0; n * k];
+        let mut best = f64::MAX;
+        for _ in 0..5 {
+            let t = std::time::Instant::now();
+            tn(&mut dw, &dy, &x, m, n, k);
+            best = best.min(t.elapsed().as_secs_f64());
+        }
+        println!("tn {:.0} GFLOP/s", 2e-9 * (m * n * k) as f64 / best);
+    }
+}

@@ -1,0 +1,33 @@
+//! The global gradient norm.
+
+use crate::par::{self, Shared};
+
+/// Elements of a partial sum: fixed, so that the result does not depend on threads.
+const CHUNK: usize = 1 << 15;
+
+/// √Σ g², summed in f64 over fixed chunks in order.
+pub fn global_norm(grads: &[f32]) -> f64 {
+    let mut sums = vec![0.0f64; grads.len().div_ceil(CHUNK)];
+    let shared = Shared::new(&mut sums);
+    par::each(grads.len().div_ceil(CHUNK), |_, task| {
+        let chunk = &grads[task * CHUNK..grads.len().min((task + 1) * CHUNK)];
+        // SAFETY: one sum a task.
+        unsafe { shared.part(task, 1) }[0] = squares(chunk);
+    });
+    sums.iter().sum::<f64>().sqrt()
+}
+
+/// Σ x² by eight strided sums.
+fn squares(x: &[f32]) -> f64 {
+    let mut lanes = [0.0f64; 8];
+    let (whole, rest) = x.as_chunks::<8>();
+    for eight in whole {
+        for (sum, v) in lanes.iter_mut().zip(eight) {
+            *sum += f64::from(*v) * f64::from(*v);
+        }
+    }
+    for (sum, v) in lanes.iter_mut().zip(rest) {
+        *sum += f64::from(*v) * f64::from(*v);
+    }
+    ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]))
+}

@@ -1,0 +1,81 @@
+//! Threads: fixed tasks handed out over the current rayon pool, and slices that tasks share.
+//!
+//! What a task computes never depends on which thread runs it or how many there are, so results do not either.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Threads of the current pool.
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Runs `task(worker, index)` for every index below `tasks`, in any order, with `worker < threads()`; a worker runs
+/// one task at a time.
+pub(crate) fn each(tasks: usize, task: impl Fn(usize, usize) + Sync) {
+    let workers = threads().min(tasks);
+    if workers <= 1 {
+        (0..tasks).for_each(|i| task(0, i));
+        return;
+    }
+    let next = AtomicUsize::new(0);
+    fork(0, workers, &|worker| {
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= tasks {
+                return;
+            }
+            task(worker, i);
+        }
+    });
+}
+
+fn fork(first: usize, count: usize, f: &(impl Fn(usize) + Sync)) {
+    if count == 1 {
+        f(first);
+        return;
+    }
+    let half = count / 2;
+    rayon::join(|| fork(first, count - half, f), || fork(first + count - half, half, f));
+}
+
+/// A slice whose disjoint parts are written by different tasks.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a, T = f32> {
+    at: *mut T,
+    len: usize,
+    life: std::marker::PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: only `part` gives access, whose callers promise that parts in use do not overlap.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub fn new(slice: &'a mut [T]) -> Self {
+        Self { at: slice.as_mut_ptr(), len: slice.len(), life: std::marker::PhantomData }
+    }
+
+    /// `slice[start..start + len]`, mutable.
+    /// # Safety
+    /// No other part in use at the same time may overlap it.
+    #[allow(clippy::mut_from_ref, reason = "disjoint parts, promised by the caller")]
+    pub unsafe fn part(&self, start: usize, len: usize) -> &'a mut [T] {
+        assert!(start + len <= self.len, "a task's part lies inside the slice");
+        // SAFETY: inside the slice; disjoint from other parts (caller).
+        unsafe { std::slice::from_raw_parts_mut(self.at.add(start), len) }
+    }
+
+    /// `slice[start..start + len]`, shared.
+    /// # Safety
+    /// Nobody may write it at the same time.
+    pub unsafe fn read(&self, start: usize, len: usize) -> &'a [T] {
+        assert!(start + len <= self.len, "a task's part lies inside the slice");
+        // SAFETY: inside the slice; not written meanwhile (caller).
+        unsafe { std::slice::from_raw_parts(self.at.add(start), len) }
+    }
+
+    pub fn ptr(&self) -> *mut T {
+        self.at
+    }
+}

@@ -1,0 +1,67 @@
+//! Rotary positions, rotate-half form (Su et al. 2021): pairs are (i, i + rotary/2) of a head.
+
+use crate::math::cos_sin;
+use crate::simd::{LANES, Simd, at, put, simd};
+
+/// cos and sin of every position so far: rows of `pairs` cosines and `pairs` sines.
+#[derive(Clone, Debug, Default)]
+pub struct RopeTable {
+    inv_freq: Vec<f32>,
+    rows: Vec<f32>,
+}
+
+impl RopeTable {
+    /// A table for these frequencies (radians a position), one a pair; scaled variants give their own.
+    pub fn new(inv_freq: &[f32]) -> RopeTable {
+        RopeTable { inv_freq: inv_freq.to_vec(), rows: Vec::new() }
+    }
+
+    /// Makes the rows of positions below `positions`. The angle is the f32 product, as in transformers.
+    pub fn reach(&mut self, positions: usize) {
+        let pairs = self.inv_freq.len();
+        let have = if pairs == 0 { positions } else { self.rows.len() / (2 * pairs) };
+        for p in have..positions {
+            let angle = |f: &f32| cos_sin(f64::from(p as f32 * f));
+            self.rows.extend(self.inv_freq.iter().map(|f| angle(f).0 as f32));
+            self.rows.extend(self.inv_freq.iter().map(|f| angle(f).1 as f32));
+        }
+    }
+
+    fn at(&self, position: usize) -> (&[f32], &[f32]) {
+        let pairs = self.inv_freq.len();
+        self.rows[position * 2 * pairs..(position + 1) * 2 * pairs].split_at(pairs)
+    }
+}
+
+simd!(
+    /// Turns the first `heads` heads of each row of x (row stride `row`) to the row's position, or back
+    /// (`inverse`, which is also the gradient).
+    pub fn rope(x: &mut [f32], row: usize, heads: usize, head_dim: usize, positions: &[u32], table: &RopeTable,
+        inverse: bool) => rope_body);
+
+#[inline(always)]
+fn rope_body<V: Simd>(
+    x: &mut [f32],
+    row: usize,
+    heads: usize,
+    head_dim: usize,
+    positions: &[u32],
+    table: &RopeTable,
+    inverse: bool,
+) {
+    let pairs = table.inv_freq.len();
+    let sign = V::splat(if inverse { -1.0 } else { 1.0 });
+    for (r, &position) in positions.iter().enumerate() {
+        let (cos, sin) = table.at(position as usize);
+        for h in 0..heads {
+            let head = &mut x[r * row + h * head_dim..r * row + (h + 1) * head_dim];
+            let (a, b) = head[..2 * pairs].split_at_mut(pairs);
+            for i in (0..pairs).step_by(LANES) {
+                let (c, s) = (at::<V>(cos, i), at::<V>(sin, i).mul(sign));
+                let (x, y) = (at::<V>(a, i), at::<V>(b, i));
+                put(a, i, x.mul(c).sub(y.mul(s)));
+                put(b, i, y.mul(c).add(x.mul(s)));
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Sixteen f32 lanes, the same bits on every instruction set.
+//!
+//! Every operation is a correctly rounded IEEE operation on 16 lanes: one `zmm` register with AVX-512, two `ymm`
+//! with AVX2+FMA, an array elsewhere. Code that is generic over [`Simd`] therefore gives the same bits at every
+//! [`Level`]; the order of every sum is fixed by the lane, never by the register width.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+#[cfg(target_arch = "x86_64")]
+#[path = "simd_x86.rs"]
+mod x86;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{V256, V512};
+
+use crate::tile::Tile;
+
+/// Lanes of a vector, at every level.
+pub(crate) const LANES: usize = 16;
+
+/// Which instructions the kernels use. All levels give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// AVX-512F (with VL, BW, DQ).
+    Avx512,
+    /// AVX2 and FMA.
+    Avx2,
+    /// No intrinsics; `f32::mul_add`.
+    Portable,
+}
+
+const UNKNOWN: u8 = u8::MAX;
+static LEVEL: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// The level in use: the best of this CPU, unless [`force_level`] chose another.
+pub fn level() -> Level {
+    match LEVEL.load(Ordering::Relaxed) {
+        0 => Level::Avx512,
+        1 => Level::Avx2,
+        2 => Level::Portable,
+        _ => {
+            let best = best_level();
+            LEVEL.store(best as u8, Ordering::Relaxed);
+            best
+        }
+    }
+}
+
+/// The best level this CPU has.
+pub fn best_level() -> Level {
+    [Level::Avx512, Level::Avx2, Level::Portable].into_iter().find(|l| supported(*l)).unwrap_or(Level::Portable)
+}
+
+/// Whether this CPU has the instructions of `level`.
+pub fn supported(level: Level) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        match level {
+            Level::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("fma")
+            }
+            Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Level::Portable => true,
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        level == Level::Portable
+    }
+}
+
+/// Uses `level` from now on in the whole process; false (and no change) when this CPU lacks it. For tests and
+/// for measuring: results do not depend on it.
+pub fn force_level(level: Level) -> bool {
+    let can = supported(level);
+    if can {
+        LEVEL.store(level as u8, Ordering::Relaxed);
+    }
+    can
+}
+
+/// Sixteen f32 lanes. Values exist only below [`simd!`], after the CPU was checked.
+pub(crate) trait Simd: Copy {
+    /// Rows of the largest register tile.
+    const TILE_ROWS: usize;
+    /// Vectors in a register tile of `rows` rows (so that enough chains run beside each other).
+    fn tile_vectors(rows: usize) -> usize;
+
+    fn splat(x: f32) -> Self;
+    /// # Safety
+    /// `p` must be readable for 16 floats.
+    unsafe fn load(p: *const f32) -> Self;
+    /// # Safety
+    /// `p` must be readable for `n` floats; the other lanes are +0.
+    unsafe fn load_part(p: *const f32, n: usize) -> Self;
+    /// # Safety
+    /// `p` must be writable for 16 floats.
+    unsafe fn store(self, p: *mut f32);
+    /// # Safety
+    /// `p` must be writable for `n` floats; only these are touched.
+    unsafe fn store_part(self, p: *mut f32, n: usize);
+    fn add(self, o: Self) -> Self;
+    fn sub(self, o: Self) -> Self;
+    fn mul(self, o: Self) -> Self;
+    fn div(self, o: Self) -> Self;
+    /// `self · b + c`, rounded once.
+    fn fma(self, b: Self, c: Self) -> Self;
+    /// The larger; `o` where a lane is NaN.
+    fn max(self, o: Self) -> Self;
+    /// The smaller; `o` where a lane is NaN.
+    fn min(self, o: Self) -> Self;
+    fn sqrt(self) -> Self;
+    /// To the nearest integer, ties to even.
+    fn round(self) -> Self;
+    fn abs(self) -> Self;
+    /// 2^self for integral lanes in −126..=127.
+    fn pow2(self) -> Self;
+    /// Per lane `self < o ? yes : no`.
+    fn select_lt(self, o: Self, yes: Self, no: Self) -> Self;
+    fn lanes(self) -> [f32; LANES];
+
+    /// Runs a register tile with this level's instructions.
+    /// # Safety
+    /// As [`crate::tile::body`].
+    unsafe fn tile<const MR: usize, const NV: usize, const AT: bool, const PART: bool>(t: &Tile);
+
+    /// Writes the transpose of the 16×16 block at `src` (row stride `lds`) to `dst` (row stride `ldd`).
+    /// # Safety
+    /// Both blocks must be valid and must not overlap.
+    #[inline(always)]
+    unsafe fn transpose(src: *const f32, lds: usize, dst: *mut f32, ldd: usize) {
+        for i in 0..LANES {
+            for j in 0..LANES {
+                // SAFETY: inside the blocks promised by the caller.
+                unsafe { *dst.add(j * ldd + i) = *src.add(i * lds + j) };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn zero() -> Self {
+        Self::splat(0.0)
+    }
+
+    /// Sum of the lanes by a fixed tree: lanes 8 apart, then 4, 2, 1.
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut l = self.lanes();
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                l[i] += l[i + half];
+            }
+            half /= 2;
+        }
+        l[0]
+    }
+
+    /// Largest lane.
+    #[inline(always)]
+    fn hmax(self) -> f32 {
+        let mut l = self.lanes();
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                l[i] = if l[i] > l[i + half] { l[i] } else { l[i + half] };
+            }
+            half /= 2;
+        }
+        l[0]
+    }
+}
+
+/// The vector at `x[i..]`, +0 beyond the end.
+#[inline(always)]
+pub(crate) fn at<V: Simd>(x: &[f32], i: usize) -> V {
+    if i + LANES <= x.len() {
+        // SAFETY: the 16 floats are inside the slice.
+        unsafe { V::load(x.as_ptr().add(i)) }
+    } else {
+        let n = x.len().saturating_sub(i);
+        // SAFETY: `n` floats are inside the slice; with n == 0 the pointer is not read.
+        unsafe { V::load_part(x.as_ptr().wrapping_add(i), n) }
+    }
+}
+
+/// Writes the vector to `x[i..]`, dropping lanes beyond the end.
+#[inline(always)]
+pub(crate) fn put<V: Simd>(x: &mut [f32], i: usize, v: V) {
+    if i + LANES <= x.len() {
+        // SAFETY: the 16 floats are inside the slice.
+        unsafe { v.store(x.as_mut_ptr().add(i)) }
+    } else {
+        let n = x.len().saturating_sub(i);
+        // SAFETY: `n` floats are inside the slice; with n == 0 the pointer is not written.
+        unsafe { v.store_part(x.as_mut_ptr().wrapping_add(i), n) }
+    }
+}
+
+/// Defines `fn name(args) -> out` that runs `body::<V>` with the instructions of the level in use. `body` must be
+/// `#[inline(always)]` and generic over [`Simd`].
+macro_rules! simd {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? => $body:ident) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments, reason = "slices with their widths")]
+        $vis fn $name($($arg: $ty),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[allow(clippy::too_many_arguments, reason = "as above")]
+                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+                fn on_avx512($($arg: $ty),*) $(-> $out)? {
+                    $body::<$crate::simd::V512>($($arg),*)
+                }
+                #[allow(clippy::too_many_arguments, reason = "as above")]
+                #[target_feature(enable = "avx2,fma")]
+                fn on_avx2($($arg: $ty),*) $(-> $out)? {
+                    $body::<$crate::simd::V256>($($arg),*)
+                }
+                match $crate::simd::level() {
+                    // SAFETY: `level` gives only what `supported` found on this CPU.
+                    $crate::simd::Level::Avx512 => return unsafe { on_avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::simd::Level::Avx2 => return unsafe { on_avx2($($arg),*) },
+                    $crate::simd::Level::Portable => {}
+                }
+            }
+            $body::<$crate::simd::Plain>($($arg),*)
+        }
+    };
+}
+pub(crate) use simd;
+
+/// Sixteen lanes without intrinsics.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain([f32; LANES]);
+
+impl Plain {
+    #[inline(always)]
+    fn zip(self, o: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        let mut out = self;
+        for (x, y) in out.0.iter_mut().zip(o.0) {
+            *x = f(*x, y);
+        }
+        out
+    }
+}
+
+impl Simd for Plain {
+    const TILE_ROWS: usize = 6;
+    fn tile_vectors(rows: usize) -> usize {
+        if rows == 1 { 2 } else { 1 }
+    }
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self([x; LANES])
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: 16 floats are readable (caller).
+        Self(unsafe { p.cast::<[f32; LANES]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn load_part(p: *const f32, n: usize) -> Self {
+        let mut out = [0.0; LANES];
+        for (i, x) in out.iter_mut().enumerate().take(n) {
+            // SAFETY: `n` floats are readable (caller).
+            *x = unsafe { *p.add(i) };
+        }
+        Self(out)
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: 16 floats are writable (caller).
+        unsafe { p.cast::<[f32; LANES]>().write_unaligned(self.0) };
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, p: *mut f32, n: usize) {
+        for (i, x) in self.0.iter().enumerate().take(n) {
+            // SAFETY: `n` floats are writable (caller).
+            unsafe { *p.add(i) = *x };
+        }
+    }
+    #[inline(always)]
+    fn add(self, o: Self) -> Self {
+        self.zip(o, |x, y| x + y)
+    }
+    #[inline(always)]
+    fn sub(self, o: Self) -> Self {
+        self.zip(o, |x, y| x - y)
+    }
+    #[inline(always)]
+    fn mul(self, o: Self) -> Self {
+        self.zip(o, |x, y| x * y)
+    }
+    #[inline(always)]
+    fn div(self, o: Self) -> Self {
+        self.zip(o, |x, y| x / y)
+    }
+    #[inline(always)]
+    fn fma(self, b: Self, c: Self) -> Self {
+        let mut out = c;
+        for i in 0..LANES {
+            out.0[i] = self.0[i].mul_add(b.0[i], c.0[i]);
+        }
+        out
+    }
+    #[inline(always)]
+    fn max(self, o: Self) -> Self {
+        self.zip(o, |x, y| if x > y { x } else { y })
+    }
+    #[inline(always)]
+    fn min(self, o: Self) -> Self {
+        self.zip(o, |x, y| if x < y { x } else { y })
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.map(f32::sqrt))
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        Self(self.0.map(f32::round_ties_even))
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(self.0.map(f32::abs))
+    }
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        Self(self.0.map(|n| f32::from_bits(((n as i32 + 127) << 23) as u32)))
+    }
+    #[inline(always)]
+    fn select_lt(self, o: Self, yes: Self, no: Self) -> Self {
+        let mut out = no;
+        for i in 0..LANES {
+            out.0[i] = if self.0[i] < o.0[i] { yes.0[i] } else { no.0[i] };
+        }
+        out
+    }
+    #[inline(always)]
+    fn lanes(self) -> [f32; LANES] {
+        self.0
+    }
+    #[inline]
+    unsafe fn tile<const MR: usize, const NV: usize, const AT: bool, const PART: bool>(t: &Tile) {
+        if MR <= Self::TILE_ROWS {
+            // SAFETY: promised by the caller.
+            unsafe { crate::tile::body::<Self, MR, NV, AT, PART>(t) };
+        }
+    }
+}

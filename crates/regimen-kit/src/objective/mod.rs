@@ -1,0 +1,25 @@
+//! Objectives.
+
+mod cross_entropy;
+mod entropy;
+mod grpo;
+mod kl;
+
+pub use cross_entropy::CrossEntropy;
+pub use entropy::Entropy;
+pub use grpo::{Grpo, Ratio};
+pub use kl::{Estimator, Kl};
+
+use burn::Tensor;
+use regimen_base::{Error, Result};
+use regimen_core::objective::Objective;
+use regimen_core::registry::Table;
+
+/// The room's table: one line a piece.
+pub static TABLE: Table<dyn Objective> = &[cross_entropy::PIECE, entropy::PIECE, grpo::PIECE, kl::PIECE];
+
+/// The numbers of a tensor, for readings.
+fn read(tensor: &Tensor<1>) -> Result<Vec<f32>> {
+    let data = tensor.clone().into_data();
+    data.try_into_vec::<f32>().map_err(|e| Error::failed(format!("cannot read a tensor back: {e:?}")))
+}

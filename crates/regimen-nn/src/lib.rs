@@ -1,0 +1,35 @@
+//! Nets: named parameters on the host, the fused engine and its plain-Burn twin behind one trait, taps, checkpoints.
+//!
+//! Weights and gradients of a net are two flat vectors with one [`Layout`]. On the processor a decoder runs on the
+//! fused engine of `regimen-kernels`; what it puts out (log-probs, entropies, logits, hidden states) become leaves of
+//! a small autodiff graph in which objectives are written, and the gradients of those leaves go back into the engine.
+//! On any other device, and where activations are clamped, the plain twin builds the whole graph instead.
+
+mod device;
+mod fused;
+pub mod hf;
+mod init;
+mod layout;
+mod net;
+mod params;
+mod plain;
+mod taps;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod interventions;
+#[cfg(test)]
+mod parity;
+#[cfg(test)]
+mod testing;
+
+pub use device::Device;
+pub use fused::FusedDecoder;
+pub use init::Init;
+pub use layout::{Entry, Layout};
+pub use net::{Arch, Inputs, Net, Outputs, Tokens, Want, build};
+pub use params::Params;
+pub use plain::PlainDecoder;
+pub use regimen_kernels::{Activation, Norm, Pick, Shape};
+pub use taps::{Clamp, Reading, Rule, Selection, Taps, Value, sites};

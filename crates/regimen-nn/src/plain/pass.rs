@@ -1,0 +1,93 @@
+//! What all parts of one forward pass share.
+
+use burn::{Bool, Int, Tensor, TensorData};
+use regimen_base::Result;
+use regimen_kernels::Shape;
+
+use super::rope::Rope;
+use super::weights::Weights;
+use crate::net::Tokens;
+use crate::taps::Taps;
+
+/// One forward pass over documents padded to the longest. Padding lies behind the real tokens, so the causal mask
+/// alone keeps it from them.
+pub(super) struct Pass<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) weights: Weights,
+    pub(super) rope: Rope,
+    /// True where a position must not look, `[1, 1, T, T]`.
+    pub(super) future: Tensor<4, Bool>,
+    pub(super) device: burn::Device,
+    lengths: Vec<usize>,
+    longest: usize,
+    taps: &'a mut Taps,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        shape: &'a Shape,
+        weights: Weights,
+        starts: &[u32],
+        device: burn::Device,
+        taps: &'a mut Taps,
+    ) -> Self {
+        let lengths: Vec<usize> = starts.windows(2).map(|pair| (pair[1] - pair[0]) as usize).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let rope = Rope::new(shape, longest, &device);
+        let future: Vec<bool> = (0..longest).flat_map(|q| (0..longest).map(move |k| k > q)).collect();
+        let future = Tensor::from_data(TensorData::new(future, [1, 1, longest, longest]), &device);
+        Self { shape, weights, rope, future, device, lengths, longest, taps }
+    }
+
+    pub(super) fn documents(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Embeddings of the padded documents, `[B, T, D]`. Padding holds token 0.
+    pub(super) fn embed(&self, tokens: &Tokens<'_>) -> Tensor<3> {
+        let mut ids = vec![0_i64; self.documents() * self.longest];
+        for (slot, id) in self.slots().zip(tokens.ids) {
+            ids[slot] = i64::from(*id);
+        }
+        let table = self.weights.matrix("model.embed_tokens.weight");
+        table.select(0, self.ints(ids)).reshape([self.documents(), self.longest, self.shape.width])
+    }
+
+    /// Where each token lies among the padded positions.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
+        let rows = self.lengths.iter().enumerate();
+        rows.flat_map(move |(document, length)| (0..*length).map(move |t| document * self.longest + t))
+    }
+
+    pub(super) fn ints(&self, values: Vec<i64>) -> Tensor<1, Int> {
+        let length = values.len();
+        Tensor::from_data(TensorData::new(values, [length]), &self.device)
+    }
+
+    /// x·Wᵀ over the last axis, plus the bias where there is one.
+    pub(super) fn linear(&self, path: &str, x_btd: Tensor<3>) -> Tensor<3> {
+        let [documents, longest, width] = x_btd.dims();
+        let weight = self.weights.matrix(&format!("{path}.weight"));
+        let out = weight.dims()[0];
+        let y = x_btd.reshape([documents * longest, width]).matmul(weight.transpose());
+        let y = match self.weights.vector(&format!("{path}.bias")) {
+            Some(bias) => y + bias.unsqueeze(),
+            None => y,
+        };
+        y.reshape([documents, longest, out])
+    }
+
+    /// Applies the taps of a site.
+    pub(super) fn tap<const D: usize>(
+        &mut self,
+        site: &str,
+        axes: &'static str,
+        x: Tensor<D>,
+    ) -> Result<Tensor<D>> {
+        self.taps.visit(site, axes, &self.lengths, x)
+    }
+
+    pub(super) fn clamped(&self, site: &str) -> bool {
+        self.taps.clamps_at(site)
+    }
+}

@@ -1,0 +1,181 @@
+//! The recipe's own tables. They name no method: whatever a recipe selects comes from the catalogue.
+
+use crate::room::Room;
+use crate::spec::{Field, Names, Ty, Variant};
+
+const SOURCES: Ty = Ty::Kind(&[Room::Task, Room::Data]);
+
+/// The whole recipe. `base` and `arm` are taken out before a recipe is resolved, and stand here for readers.
+pub(crate) const TOP: &[Field] = &[
+    Field::new(
+        "base",
+        Ty::OneOrMany(&Ty::Path),
+        "recipes that this one builds on, relative to it; later ones win",
+    )
+    .aliases(&["extends"]),
+    Field::new("name", Ty::Str, "names the run directory; absent: the file's name").aliases(&["run_name"]),
+    Field::new("about", Ty::Str, "what the recipe is for"),
+    Field::new("seed", Ty::Count, "where all randomness comes from").or("0"),
+    Field::new("seeds", Ty::List(&Ty::Count), "run once for each of these seeds"),
+    Field::new("device", Ty::Str, "where to compute: cpu, or a device that this build has").or("cpu"),
+    Field::new("model", Ty::KindOr(&[Room::Arch], MODEL), "a new model, or a checkpoint to start from"),
+    Field::new(
+        "tokenizer",
+        Ty::Kind(&[Room::Tokenizer]),
+        "absent: the one of the checkpoint that the model comes from",
+    ),
+    Field::new(
+        "data",
+        Ty::OneOrNamed(&SOURCES),
+        "a data set with a `kind`, or named ones as [data.NAME]; a name stands wherever a kind of data can stand",
+    ),
+    Field::new("stage", Ty::List(&Ty::Variants(STAGE)), "the stages, in order").required(),
+    Field::new("arm", Ty::List(&Ty::Table(ARM)), "variations of the recipe, to be compared"),
+];
+
+const MODEL: &[Field] =
+    &[Field::new("from", Ty::Path, "a checkpoint folder: weights, architecture and tokenizer").required()];
+
+/// An arm changes the recipe at dotted paths.
+pub(crate) const ARM: &[Field] = &[
+    Field::new("id", Ty::Str, "names the arm").required(),
+    Field::new("about", Ty::Str, "what the arm shows"),
+    Field::new("drop", Ty::OneOrMany(&Ty::Str), "dotted paths to take away"),
+    Field::new("set", Ty::Any, "values by dotted path: set.\"stage.main.lr\" = 1e-3"),
+];
+
+const STAGE: &[Variant] = &[
+    Variant { name: "train", doc: "trains a model on its streams", fields: TRAIN },
+    Variant { name: "eval", doc: "evaluates a model and changes nothing", fields: EVAL_STAGE },
+];
+
+const ID: Field = Field::new("id", Ty::Str, "names the stage").required().aliases(&["name"]);
+const FROM: Field = Field::new(
+    "from",
+    Ty::Name(Names::Start),
+    "where the weights come from; absent: the stage before, then the model",
+);
+const CONTEXT: Field = Field::new("context", Ty::Count, "longest row in tokens; absent: the model's own")
+    .min(1.0)
+    .aliases(&["max-length", "max-seq-length", "sequence-len"]);
+
+const TRAIN: &[Field] = &[
+    ID,
+    FROM,
+    Field::new("length", Ty::Length, "how long it trains").required().renamed(&[
+        ("max-steps", "write `length = \"60st\"`"),
+        ("steps", "write `length = \"60st\"`"),
+        ("num-train-epochs", "write `length = \"3ep\"`"),
+        ("num-epochs", "write `length = \"3ep\"`"),
+        ("epochs", "write `length = \"3ep\"`"),
+    ]),
+    Field::new("lr", Ty::Float, "peak learning rate").or("1e-3").min(0.0).aliases(&["learning-rate"]),
+    Field::new("schedule", Ty::Kind(&[Room::Schedule]), "the learning rate over the stage")
+        .or_standard()
+        .aliases(&["lr-scheduler-type", "lr-scheduler"]),
+    Field::new("optimizer", Ty::Kind(&[Room::Optimizer]), "the arithmetic of a step")
+        .or_standard()
+        .aliases(&["optim"]),
+    Field::new(
+        "max-grad-norm",
+        Ty::Float,
+        "clip the norm of the whole gradient to this; absent: no clipping",
+    )
+    .or("1.0")
+    .above(0.0),
+    Field::new("batch", Ty::Count, "examples, or prompts of a rollout, per optimiser step")
+        .or("8")
+        .min(1.0)
+        .aliases(&["batch-size", "train-batch-size"])
+        .renamed(&[
+            (
+                "per-device-train-batch-size",
+                "write `batch`: examples per optimiser step, all micro-batches together",
+            ),
+            (
+                "micro-batch-size",
+                "write `micro-batch-tokens`, or leave it out: the batch is split to fit the memory",
+            ),
+            (
+                "gradient-accumulation-steps",
+                "leave it out: `batch` counts per optimiser step and is split exactly",
+            ),
+        ]),
+    Field::new("micro-batch-tokens", Ty::Count, "tokens in one pass; changes memory and speed, not results")
+        .min(1.0),
+    CONTEXT,
+    Field::new("checkpoint-every", Ty::Every, "absent: only at the end of the stage")
+        .aliases(&["save-steps"]),
+    Field::new("log-every", Ty::Every, "how often metrics are written").or("1").aliases(&["logging-steps"]),
+    Field::new("eval-every", Ty::Every, "absent: only at the end of the stage, if `eval` is there")
+        .aliases(&["eval-steps"]),
+    Field::new("update", Ty::Kind(&[Room::Update]), "how gradients become new weights").or_standard(),
+    Field::new("stream", Ty::Map(&Ty::Table(STREAM)), "data or rollouts, each with its objectives")
+        .required(),
+    Field::new(
+        "cast",
+        Ty::Map(&Ty::Table(CAST)),
+        "other models that the stage needs: reference, teacher, critic",
+    ),
+    Field::new("controller", Ty::Map(&Ty::Kind(&[Room::Controller])), "what changes the stage while it runs"),
+    Field::new("probe", Ty::Map(&Ty::Kind(&[Room::Probe])), "readings while training"),
+    Field::new("eval", Ty::Table(EVAL), "what to measure at `eval-every` and at the end"),
+];
+
+const EVAL_STAGE: &[Field] =
+    &[ID, FROM, CONTEXT, Field::new("eval", Ty::Table(EVAL), "what to measure").required()];
+
+const STREAM: &[Field] = &[
+    Field::new(
+        "use",
+        Ty::Name(Names::StreamOf),
+        "go on with a stream of an earlier stage; what is written here comes on top",
+    ),
+    Field::new("data", Ty::OneOrMany(&SOURCES), "where examples come from"),
+    Field::new("env", Ty::Kind(&[Room::Env]), "the turns around a task; absent: one reply"),
+    Field::new("sampler", Ty::Kind(&[Room::Sampler]), "which example comes next").or_standard(),
+    Field::new(
+        "transform",
+        Ty::OneOrMany(&Ty::Kind(&[Room::Transform])),
+        "what happens to an example, in order",
+    )
+    .or("[]"),
+    Field::new(
+        "rollout",
+        Ty::Kind(&[Room::Rollout]),
+        "how the policy generates; absent: nothing is generated",
+    ),
+    Field::new("reward", Ty::OneOrMany(&Ty::Kind(&[Room::Reward])), "scores of an episode, added by weight")
+        .or("[]"),
+    Field::new("advantage", Ty::Kind(&[Room::Advantage]), "from scores to advantages"),
+    Field::new(
+        "objective",
+        Ty::OneOrMany(&Ty::Kind(&[Room::Objective])),
+        "terms of the loss, added by `coef`",
+    )
+    .required(),
+    Field::new("weight", Ty::Float, "factor of the stream in the loss of the stage").or("1.0").min(0.0),
+    Field::new("batch", Ty::Count, "absent: the stage's").min(1.0),
+];
+
+const CAST: &[Field] = &[
+    Field::new(
+        "from",
+        Ty::Name(Names::Start),
+        "where its weights come from; absent: what the stage starts from",
+    ),
+    Field::new("train", Ty::Bool, "whether the stage trains it too").or("false"),
+];
+
+const EVAL: &[Field] = &[
+    Field::new("data", Ty::OneOrMany(&SOURCES), "held-out items of these").required(),
+    Field::new("n", Ty::Count, "items of each; absent: all of a file, or what a task gives by default")
+        .min(1.0),
+    Field::new("batch", Ty::Count, "items at once; changes speed, not results").min(1.0),
+    Field::new(
+        "sampling",
+        Ty::Kind(&[Room::Rollout]),
+        "how replies are generated; absent: the likeliest token",
+    ),
+    Field::new("metric", Ty::OneOrMany(&Ty::Kind(&[Room::Metric])), "absent: what fits the data").or("[]"),
+];

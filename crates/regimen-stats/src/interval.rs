@@ -1,0 +1,51 @@
+//! Intervals for proportions.
+
+/// A closed interval.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Interval {
+    /// Lower end.
+    pub lo: f64,
+    /// Upper end.
+    pub hi: f64,
+}
+
+/// The 97.5 % point of the standard normal distribution.
+const Z95: f64 = 1.959_963_984_540_054;
+
+/// The Wilson score interval at 95 % for `successes` (which may be fractional scores) out of `n` (Wilson 1927).
+/// Without any trial it is all of [0, 1].
+pub fn wilson(successes: f64, n: u64) -> Interval {
+    if n == 0 {
+        return Interval { lo: 0.0, hi: 1.0 };
+    }
+    let n = n as f64;
+    let p = successes / n;
+    let z2 = Z95 * Z95;
+    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    Interval { lo: (centre - half).max(0.0), hi: (centre + half).min(1.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Table I of Newcombe (1998), method 3.
+    #[test]
+    fn agrees_with_newcombe() {
+        for (x, n, lo, hi) in [
+            (81.0, 263, 0.2553, 0.3662),
+            (15.0, 148, 0.0624, 0.1605),
+            (0.0, 20, 0.0, 0.1611),
+            (1.0, 29, 0.0061, 0.1718),
+        ] {
+            let i = wilson(x, n);
+            assert!((i.lo - lo).abs() < 5e-5 && (i.hi - hi).abs() < 5e-5, "{x}/{n}: {i:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_seen_says_nothing() {
+        assert_eq!(wilson(0.0, 0), Interval { lo: 0.0, hi: 1.0 });
+    }
+}
