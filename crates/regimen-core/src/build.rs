@@ -75,7 +75,7 @@ impl Builder<'_> {
                         material.alphabet.push_str(&build(&self.registry.task, data, &BuildCx::default())?.alphabet());
                     } else {
                         let set = build(&self.registry.data, data, &BuildCx::default())?;
-                        material.texts.extend(set.open(0, self.files)?.texts());
+                        material.texts.extend(set.open(0, self.files)?.texts().map(str::to_owned));
                     }
                 }
             }
@@ -110,7 +110,7 @@ impl Builder<'_> {
                 sources.push(Arc::new(set.open(index, self.files)?));
             }
             weights.push(node.f64("weight"));
-            names.push(unique(node.kind(), &names));
+            names.push(unique(node.opt_str("name").unwrap_or(node.kind()), &names));
         }
         Ok(Sources { catalogue: Catalogue::new(sources)?, judges, names, weights })
     }
@@ -128,9 +128,8 @@ impl Builder<'_> {
         let context = node.opt_usize("context").unwrap_or(policy.shape().max_positions).min(policy.shape().max_positions);
         let mut streams = Vec::new();
         for (name, stream) in node.map("stream") {
-            let defined = self.definition(plan, name, stream);
             let stream_key = key.child("stream").child(name);
-            streams.push(self.stream(name, stream, defined, node, stream_key, &policy, context)?);
+            streams.push(self.stream(name, stream, node, stream_key, &policy, context)?);
         }
         let total = self.steps(node, &streams)?;
         let cx = BuildCx::default();
@@ -154,6 +153,7 @@ impl Builder<'_> {
             streams,
             optimizer,
             schedule: build(&self.registry.schedule, node.table("schedule"), &cx)?,
+            lr: node.f64("lr"),
             max_grad_norm: node.f64("max-grad-norm"),
             controllers,
             knobs: Knobs::new(plan.knobs.clone()),
@@ -162,21 +162,9 @@ impl Builder<'_> {
         })
     }
 
-    /// The stream that `use` points at, or the stream itself.
-    fn definition<'n>(&'n self, plan: &StagePlan, name: &str, stream: &'n Node) -> &'n Node {
-        let used = plan.uses.iter().find(|(own, ..)| own == name);
-        let found = used.and_then(|(_, stage, of)| {
-            let stage = self.resolved.stages().iter().find(|s| s.str("id") == stage)?;
-            stage.map("stream").into_iter().find(|(n, _)| n == of).map(|(_, node)| node)
-        });
-        found.unwrap_or(stream)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a stream is where most of a recipe meets")]
     fn stream(
         &self,
         name: &str,
-        own: &Node,
         node: &Node,
         stage: &Node,
         key: Key,
@@ -188,7 +176,7 @@ impl Builder<'_> {
         let sampler: Box<dyn Sampler> = build(&self.registry.sampler, node.table("sampler"), &cx)?;
         let ledger = Ledger::new(&sources.catalogue);
         let supply = Supply { catalogue: sources.catalogue, judges: sources.judges, sampler, ledger, key };
-        let batch = own.opt_usize("batch").or(node.opt_usize("batch")).unwrap_or_else(|| stage.usize("batch"));
+        let batch = node.opt_usize("batch").unwrap_or_else(|| stage.usize("batch"));
         let feed = match node.opt_table("rollout") {
             None => {
                 let transforms = self.transforms(node.list("transform"), &cx)?;
@@ -212,7 +200,7 @@ impl Builder<'_> {
             }
         };
         let objectives = self.objectives(node, name, &cx)?;
-        Ok(Stream { name: name.to_owned(), weight: own.f64("weight"), feed, objectives })
+        Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
     }
 
     fn transforms(&self, nodes: &[Node], cx: &BuildCx) -> Result<Vec<Box<dyn Transform>>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regimen_base::{Key, Result, Split};
 use regimen_data::task::Parse;
-use regimen_data::{Body, ChatTemplate, Example, Notes, , Source, Token, prompt_of};
+use regimen_data::{Body, ChatTemplate, Example, Notes, Source, Token, Transform, apply_all, prompt_of};
 use regimen_nn::{Inputs, Taps, Tokens, Want};
 use serde::{Deserialize, Serialize};
 

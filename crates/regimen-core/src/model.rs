@@ -1,7 +1,7 @@
 //! A net with its tokenizer, as files that transformers loads.
 
 use regimen_base::{Error, Result};
-use regimen_data::Tokenizer;
+use regimen_data::{ChatTemplate, Tokenizer};
 use regimen_nn::hf::{Config, Generation, read_config, read_weights, write_config, write_generation_config, write_weights};
 use regimen_nn::{Arch, Device, Net, Shape, build};
 
@@ -60,7 +60,7 @@ impl Model {
     /// The checkpoint's files, by name.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
         let (bos, pad) = (self.tokenizer.bos(), self.tokenizer.pad());
-        let eos = self.tokenizer.stops().to_vec();
+        let eos = stops(&self.tokenizer);
         let config = write_config(&Config { shape: self.shape().clone(), bos, eos: eos.clone(), pad });
         let generation = write_generation_config(&Generation { bos, eos, pad, ..Generation::default() });
         let mut files = vec![
@@ -70,6 +70,14 @@ impl Model {
         ];
         files.extend(self.tokenizer.files());
         files
+    }
+}
+
+/// The tokens that end a reply: what the chat template says, else the end of text.
+pub fn stops(tokenizer: &Tokenizer) -> Vec<u32> {
+    match ChatTemplate::of(tokenizer).and_then(|template| template.stops()) {
+        Ok(stops) if !stops.is_empty() => stops,
+        _ => tokenizer.eos().into_iter().collect(),
     }
 }
 

@@ -113,7 +113,8 @@ impl Decoder<'_> {
         }
         let tokenizer = self.tokenizer;
         let text = |ids: &[u32]| tokenizer.decode(ids, true);
-        let stops = Stops { ids: tokenizer.stops(), strings: &settings.stop, text: &text };
+        let ids = crate::model::stops(tokenizer);
+        let stops = Stops { ids: &ids, strings: &settings.stop, text: &text };
         let done = self.generator.generate(self.weights, self.version, &requests, &stops, self.on_token)?;
         let mut done = done.into_iter();
         let group = |prompt: Prompt| {

@@ -54,7 +54,9 @@ impl Batch {
     /// These documents, in order.
     pub fn of(documents: &[Document]) -> Self {
         let mut batch = Self::new();
-        documents.iter().for_each(|d| batch.push(d.id, &d.tokens));
+        for document in documents {
+            batch.push(document.id, &document.tokens);
+        }
         batch
     }
 
@@ -97,13 +99,12 @@ impl Batch {
         let mut parts: Vec<Self> = Vec::new();
         for (d, id) in self.documents.iter().enumerate() {
             let document = self.document(d);
-            match parts.last_mut().filter(|part| part.len() + document.len() <= cap) {
-                Some(part) => part.push(*id, document),
-                None => {
-                    let mut part = Self::new();
-                    part.push(*id, document);
-                    parts.push(part);
-                }
+            if let Some(part) = parts.last_mut().filter(|part| part.len() + document.len() <= cap) {
+                part.push(*id, document);
+            } else {
+                let mut part = Self::new();
+                part.push(*id, document);
+                parts.push(part);
             }
         }
         parts
@@ -124,7 +125,10 @@ mod tests {
         let id = |index| ExampleId { source: 0, index };
         let mut batch = Batch::new();
         [3, 0, 5, 2].iter().enumerate().for_each(|(i, n)| batch.push(id(i as u64), &tokens(*n)));
-        assert_eq!((batch.starts.as_slice(), batch.documents.as_slice()), (&[0, 3, 8, 10][..], &[id(0), id(2), id(3)][..]));
+        assert_eq!(
+            (batch.starts.as_slice(), batch.documents.as_slice()),
+            (&[0, 3, 8, 10][..], &[id(0), id(2), id(3)][..])
+        );
         assert_eq!(batch.document(2), tokens(2));
         assert_eq!(batch.weight(), 7.0);
         let lens = |cap| batch.split(cap).iter().map(Batch::len).collect::<Vec<_>>();

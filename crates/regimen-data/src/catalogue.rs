@@ -22,7 +22,9 @@ impl Catalogue {
         for (i, source) in sources.iter().enumerate() {
             if source.number() as usize != i {
                 let (name, number) = (source.name(), source.number());
-                return Err(Error::failed(format!("source `{name}` was opened as number {number}, but stands at {i}")));
+                return Err(Error::failed(format!(
+                    "source `{name}` was opened as number {number}, but stands at {i}"
+                )));
             }
         }
         Ok(Self(sources))

@@ -88,7 +88,9 @@ impl Reader<'_> {
         let mut said = Vec::new();
         if let Some(Value::Array(pairs)) = self.values.remove("history") {
             for pair in &pairs {
-                let (Some(q), Some(a)) = (pair.get(0).and_then(Value::as_str), pair.get(1).and_then(Value::as_str)) else {
+                let (Some(q), Some(a)) =
+                    (pair.get(0).and_then(Value::as_str), pair.get(1).and_then(Value::as_str))
+                else {
                     return Err(self.wrong("history", "a list of [question, answer] pairs", pair));
                 };
                 said.extend([Message::new(Role::User, q), Message::new(Role::Assistant, a)]);
@@ -101,10 +103,8 @@ impl Reader<'_> {
 
     fn preference(&mut self) -> Result<Body> {
         let names = self.detected.columns.clone();
-        let prompt = match self.values.contains_key(names.prompt()) {
-            true => Some(self.take_turns(names.prompt(), Role::User)?),
-            false => None,
-        };
+        let has_prompt = self.values.contains_key(names.prompt());
+        let prompt = has_prompt.then(|| self.take_turns(names.prompt(), Role::User)).transpose()?;
         let chosen = self.take_turns(names.chosen(), Role::Assistant)?;
         let rejected = self.take_turns(names.rejected(), Role::Assistant)?;
         preference::split(self.place, prompt, chosen, rejected)
@@ -132,7 +132,9 @@ impl Reader<'_> {
 
     fn take(&mut self, column: &str) -> Result<Value> {
         match self.values.remove(column) {
-            Some(Value::Null) | None => Err(detect::missing(self.place, column, self.values, self.detected.schema)),
+            Some(Value::Null) | None => {
+                Err(detect::missing(self.place, column, self.values, self.detected.schema))
+            }
             Some(value) => Ok(value),
         }
     }
@@ -163,8 +165,12 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, column: &str, wanted: &str, found: &Value) -> Error {
-        Error::data(format!("{}: column `{column}` is {}, not {wanted}", self.place, crate::read::kind(found)))
-            .remedy("correct the row, or name another column under `columns`")
+        Error::data(format!(
+            "{}: column `{column}` is {}, not {wanted}",
+            self.place,
+            crate::read::kind(found)
+        ))
+        .remedy("correct the row, or name another column under `columns`")
     }
 }
 

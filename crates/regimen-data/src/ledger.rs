@@ -47,7 +47,8 @@ struct Account {
 impl Ledger {
     /// An empty ledger for these sources.
     pub fn new(catalogue: &Catalogue) -> Self {
-        let account = |len: Option<u64>| Account { totals: Totals::default(), examples: len.map(|_| Vec::new()) };
+        let account =
+            |len: Option<u64>| Account { totals: Totals::default(), examples: len.map(|_| Vec::new()) };
         Self { sources: catalogue.lens(Split::Train).into_iter().map(account).collect() }
     }
 
@@ -56,7 +57,8 @@ impl Ledger {
     pub fn record(&mut self, id: ExampleId, tokens: u64, step: u64) {
         let source = id.source as usize;
         if source >= self.sources.len() {
-            self.sources.resize_with(source + 1, || Account { examples: Some(Vec::new()), ..Account::default() });
+            self.sources
+                .resize_with(source + 1, || Account { examples: Some(Vec::new()), ..Account::default() });
         }
         let account = &mut self.sources[source];
         let first = match &mut account.examples {
@@ -158,10 +160,8 @@ impl Persist for Ledger {
                 tokens: inner.take_u64("tokens")?,
                 last_step: inner.take_u64("last-step")?,
             };
-            let examples = match inner.facts.contains_key("examples") {
-                true => Some(load_examples(&mut inner)?),
-                false => None,
-            };
+            let ends = inner.facts.contains_key("examples");
+            let examples = ends.then(|| load_examples(&mut inner)).transpose()?;
             inner.finish()?;
             sources.push(Account { totals, examples });
         }

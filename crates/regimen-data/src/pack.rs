@@ -32,8 +32,9 @@ pub fn pack(documents: Vec<Document>, budget: usize, how: Packing) -> Result<Vec
     if let Some(long) = documents.iter().find(|d| d.tokens.len() > budget) {
         let (n, id) = (long.tokens.len(), long.id);
         let what = format!("row {} of source {} has {n} tokens, a batch holds {budget}", id.index, id.source);
-        return Err(Error::data(what)
-            .remedy("raise the token budget, or add the transform `max-length` or `chunk`"));
+        return Err(
+            Error::data(what).remedy("raise the token budget, or add the transform `max-length` or `chunk`")
+        );
     }
     let mut order: Vec<usize> = (0..documents.len()).filter(|i| !documents[*i].tokens.is_empty()).collect();
     if how == Packing::BestFit {
@@ -55,11 +56,15 @@ pub fn pack(documents: Vec<Document>, budget: usize, how: Packing) -> Result<Vec
             None => bins.push((budget - need, vec![i])),
         }
     }
-    bins.iter_mut().for_each(|(_, members)| members.sort_unstable());
+    for (_, members) in &mut bins {
+        members.sort_unstable();
+    }
     bins.sort_by_key(|(_, members)| members[0]);
     let batch = |members: &[usize]| {
         let mut batch = Batch::new();
-        members.iter().for_each(|i| batch.push(documents[*i].id, &documents[*i].tokens));
+        for i in members {
+            batch.push(documents[*i].id, &documents[*i].tokens);
+        }
         batch
     };
     Ok(bins.iter().map(|(_, members)| batch(members)).collect())
@@ -109,7 +114,7 @@ mod tests {
     fn first_fit_takes_the_first_room_and_best_fit_the_tightest() {
         let lens = [5, 7, 3, 1, 4];
         assert_eq!(members(&lens, 8, Packing::FirstFit), [vec![0, 2], vec![1, 3], vec![4]]);
-        assert_eq!(members(&[4, 8, 1, 5, 2], 10, Packing::BestFit), [vec![0, 3], vec![1, 4], vec![2]]);
+        assert_eq!(members(&[4, 8, 1, 5, 2], 10, Packing::BestFit), [vec![0, 2, 3], vec![1, 4]]);
         assert_eq!(members(&[0, 2], 2, Packing::FirstFit), [vec![1]]);
     }
 
@@ -132,7 +137,10 @@ mod tests {
         let batches = pack(documents(&[5, 0, 12, 2]), 8, Packing::Wrapped).unwrap();
         assert_eq!(batches.iter().map(Batch::len).collect::<Vec<_>>(), [8, 8, 3]);
         let all: Vec<u32> = batches.iter().flat_map(Batch::ids).collect();
-        assert_eq!(all, documents(&[5, 0, 12, 2]).iter().flat_map(|d| d.tokens.iter().map(|t| t.id)).collect::<Vec<_>>());
+        assert_eq!(
+            all,
+            documents(&[5, 0, 12, 2]).iter().flat_map(|d| d.tokens.iter().map(|t| t.id)).collect::<Vec<_>>()
+        );
         assert_eq!(batches[0].starts, [0, 5, 8]);
     }
 

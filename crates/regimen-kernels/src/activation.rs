@@ -66,24 +66,26 @@ fn slope<V: Simd>(x: V, kind: Activation) -> V {
 }
 
 simd!(
-    /// Given dh[rows, f], turns `inner` into its gradient in place and dh into the activation h itself (which the
-    /// weight gradient of the down projection needs).
-    pub fn activation_backward(inner: &mut [f32], dh: &mut [f32], f: usize, kind: Activation)
+    /// Given dh[rows, f], writes the gradient of `inner` (as in [`activation`]) and turns dh into the activation h
+    /// itself (which the weight gradient of the down projection needs).
+    pub fn activation_backward(dinner: &mut [f32], inner: &[f32], dh: &mut [f32], f: usize, kind: Activation)
         => activation_backward_body);
 
 #[inline(always)]
-fn activation_backward_body<V: Simd>(inner: &mut [f32], dh: &mut [f32], f: usize, kind: Activation) {
+fn activation_backward_body<V: Simd>(dinner: &mut [f32], inner: &[f32], dh: &mut [f32], f: usize, kind: Activation) {
     let one = V::splat(1.0);
     if kind.gated() {
-        for (dh, inner) in dh.chunks_exact_mut(f).zip(inner.chunks_exact_mut(2 * f)) {
-            let (gate, up) = inner.split_at_mut(f);
+        let rows = dh.chunks_exact_mut(f).zip(inner.chunks_exact(2 * f)).zip(dinner.chunks_exact_mut(2 * f));
+        for ((dh, inner), dinner) in rows {
+            let (gate, up) = inner.split_at(f);
+            let (dgate, dup) = dinner.split_at_mut(f);
             for i in (0..f).step_by(LANES) {
                 let (g, u, d) = (at::<V>(gate, i), at::<V>(up, i), at::<V>(dh, i));
                 let s = sigmoid(g);
                 let silu = g.mul(s);
                 put(dh, i, silu.mul(u));
-                put(up, i, d.mul(silu));
-                put(gate, i, d.mul(u).mul(s.mul(one.add(g.mul(one.sub(s))))));
+                put(dup, i, d.mul(silu));
+                put(dgate, i, d.mul(u).mul(s.mul(one.add(g.mul(one.sub(s))))));
             }
         }
         return;
@@ -91,6 +93,6 @@ fn activation_backward_body<V: Simd>(inner: &mut [f32], dh: &mut [f32], f: usize
     for i in (0..dh.len()).step_by(LANES) {
         let (x, d) = (at::<V>(inner, i), at::<V>(dh, i));
         put(dh, i, plain(x, kind));
-        put(inner, i, d.mul(slope(x, kind)));
+        put(dinner, i, d.mul(slope(x, kind)));
     }
 }

@@ -6,14 +6,18 @@
 
 use crate::gemm::{Operands, product};
 use crate::math::{exp, ln};
-use crate::norm::sum_of;
-use crate::simd::{LANES, Simd, at, put, simd};
+use crate::par::Shared;
+use crate::simd::{LANES, Simd, at, fold4, largest, put, simd, total};
 
-/// Query rows that are handled together in the backward pass.
-const QUERY_BLOCK: usize = 56;
-
-/// Rows of scores computed at once in the forward pass: a register tile's.
+/// Rows of scores computed at once: at most a register tile's.
 const STRIP: usize = 14;
+/// Scores that are held at once in the backward pass, beside as many gradients.
+const SCORES: usize = 1 << 16;
+
+/// Rows of a strip such that all strips are about equal.
+fn strip_rows(rows: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(STRIP))
+}
 
 pub(crate) const fn padded(n: usize) -> usize {
     n.div_ceil(LANES) * LANES
@@ -52,8 +56,9 @@ fn attend_body<V: Simd>(
     assert!(q.len() >= (rows - 1) * q_row + head_dim && out.len() >= (rows - 1) * out_row + head_dim);
     assert!(kv.k_panels.len() >= padded(first + rows) * head_dim);
     assert!(kv.v_rows.len() >= (first + rows - 1) * kv.v_row + head_dim);
-    for i0 in (0..rows).step_by(STRIP) {
-        let m = STRIP.min(rows - i0);
+    let strip = strip_rows(rows);
+    for i0 in (0..rows).step_by(strip) {
+        let m = strip.min(rows - i0);
         let seen = first + i0 + m;
         let wide = padded(seen);
         assert!(scores.len() >= m * wide);
@@ -107,19 +112,15 @@ fn attend_body<V: Simd>(
 /// Turns scores into exp((s − max)·scale); gives the largest score and the sum. Positions not seen are −∞.
 #[inline(always)]
 fn softmax_row<V: Simd>(row: &mut [f32], scale: f32) -> (f32, f32) {
-    let mut maxima = [V::splat(f32::NEG_INFINITY); 4];
-    for (v, i) in (0..row.len()).step_by(LANES).enumerate() {
-        maxima[v % 4] = at::<V>(row, i).max(maxima[v % 4]);
-    }
-    let max = maxima[0].max(maxima[1]).max(maxima[2].max(maxima[3])).hmax();
+    let n = row.len();
+    let max = largest(fold4!(n, V::splat(f32::NEG_INFINITY), |acc, i| at::<V>(row, i).max(acc)));
     let (m, s) = (V::splat(max), V::splat(scale));
-    let mut sums = [V::zero(); 4];
-    for (v, i) in (0..row.len()).step_by(LANES).enumerate() {
+    let sums = fold4!(n, V::zero(), |acc, i| {
         let p = exp(at::<V>(row, i).sub(m).mul(s));
-        sums[v % 4] = sums[v % 4].add(p);
         put(row, i, p);
-    }
-    (max, sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum())
+        acc.add(p)
+    });
+    (max, total(sums))
 }
 
 simd!(
@@ -178,9 +179,15 @@ pub(crate) struct HeadGroup {
     pub head_dim: usize,
 }
 
-fn copy_rows(out: &mut [f32], x: &[f32], row: usize, column: usize, width: usize) {
+simd!(fn copy_rows(out: &mut [f32], x: &[f32], row: usize, column: usize, width: usize) => copy_rows_body);
+
+#[inline(always)]
+fn copy_rows_body<V: Simd>(out: &mut [f32], x: &[f32], row: usize, column: usize, width: usize) {
     for (out, x) in out.chunks_exact_mut(width).zip(x.chunks(row)) {
-        out.copy_from_slice(&x[column..column + width]);
+        let x = &x[column..column + width];
+        for i in (0..width).step_by(LANES) {
+            put(out, i, at::<V>(x, i));
+        }
     }
 }
 
@@ -214,7 +221,7 @@ simd!(
     /// Backward for one document and key-value head: writes the head's columns of `dqkv` (as `qkv`). `out` and
     /// `dout` have row stride `out_row`, `lse` row stride `lse_row`; all start at the group's first column.
     pub(crate) fn backward(s: &mut AttentionScratch, g: HeadGroup, qkv: &[f32], out: &[f32], dout: &[f32],
-        out_row: usize, lse: &[f32], lse_row: usize, dqkv: crate::par::Shared<'_>, dqkv_at: usize) => backward_body);
+        out_row: usize, lse: &[f32], lse_row: usize, dqkv: Shared<'_>, dqkv_at: usize) => backward_body);
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "slices with their widths")]
@@ -227,7 +234,7 @@ fn backward_body<V: Simd>(
     out_row: usize,
     lse: &[f32],
     lse_row: usize,
-    dqkv: crate::par::Shared<'_>,
+    dqkv: Shared<'_>,
     dqkv_at: usize,
 ) {
     let (t, hd) = (g.rows, g.head_dim);
@@ -238,8 +245,10 @@ fn backward_body<V: Simd>(
     grow(&mut s.k_panels, padded(t) * hd);
     grow(&mut s.v_panels, padded(t) * hd);
     grow(&mut s.k_rows, t * hd);
-    grow(&mut s.scores, QUERY_BLOCK * padded(t));
-    grow(&mut s.dscores, QUERY_BLOCK * padded(t));
+    let strip = strip_rows(t);
+    let query_block = (SCORES / padded(t) / strip).clamp(1, t.div_ceil(strip)) * strip;
+    grow(&mut s.scores, query_block * padded(t));
+    grow(&mut s.dscores, query_block * padded(t));
     grow(&mut s.dk, t * hd);
     grow(&mut s.dv, t * hd);
     pack_keys_body::<V>(&mut s.k_panels, &qkv[g.k_at..], g.row, t, hd);
@@ -253,11 +262,11 @@ fn backward_body<V: Simd>(
     for h in 0..g.group {
         let q = &qkv[g.q_at + h * hd..];
         let (out, dout) = (&out[h * hd..], &dout[h * hd..]);
-        for b0 in (0..t).step_by(QUERY_BLOCK) {
-            let block = QUERY_BLOCK.min(t - b0);
+        for b0 in (0..t).step_by(query_block) {
+            let block = query_block.min(t - b0);
             let wide = padded(b0 + block);
-            for i0 in (b0..b0 + block).step_by(STRIP) {
-                let m = STRIP.min(b0 + block - i0);
+            for i0 in (b0..b0 + block).step_by(strip) {
+                let m = strip.min(b0 + block - i0);
                 let seen = padded(i0 + m);
                 let at_strip = (i0 - b0) * wide;
                 let o = Operands {
@@ -285,16 +294,20 @@ fn backward_body<V: Simd>(
                 for i in i0..i0 + m {
                     let (p, ds) = (&mut s.scores[(i - b0) * wide..][..wide], &mut s.dscores[(i - b0) * wide..][..wide]);
                     let (o_row, do_row) = (&out[i * out_row..][..hd], &dout[i * out_row..][..hd]);
-                    let level = V::splat(sum_of::<V>(hd, |acc, d| at::<V>(o_row, d).fma(at(do_row, d), acc)));
+                    let level = V::splat(total(fold4!(hd, V::zero(), |acc, d| at::<V>(o_row, d).fma(at(do_row, d), acc))));
                     let shift = V::splat(-lse[i * lse_row + h]);
-                    p[i + 1..].fill(f32::NEG_INFINITY);
-                    ds[i + 1..].fill(0.0);
-                    for j in (0..wide).step_by(LANES) {
+                    // a key of a strip is seen by queries of the same strip and later ones: zeros up to there
+                    let seen = padded(i + 1);
+                    p[i + 1..seen].fill(f32::NEG_INFINITY);
+                    for j in (0..seen).step_by(LANES) {
                         let prob = exp(at::<V>(p, j).fma(V::splat(scale), shift));
                         put(p, j, prob);
                         let d = prob.mul(at::<V>(ds, j).sub(level)).mul(V::splat(scale));
                         put(ds, j, d);
                     }
+                    let end = (i0 + m).max(seen).min(wide);
+                    p[seen..end].fill(0.0);
+                    ds[seen..end].fill(0.0);
                 }
                 // dQ = dS·K
                 // SAFETY: columns of this group and rows of this document: one task's part.
@@ -313,31 +326,35 @@ fn backward_body<V: Simd>(
                 // SAFETY: as above.
                 unsafe { product::<V, false>(m, hd, i0 + m, &o) };
             }
-            // dV += Pᵀ·dO, dK += dSᵀ·Q: chains over the queries in order
-            let keys = b0 + block;
-            let o = Operands {
-                a: s.scores.as_ptr(),
-                a_row: wide,
-                b: dout[b0 * out_row..].as_ptr(),
-                b_vec: LANES,
-                b_row: out_row,
-                from: s.dv.as_ptr(),
-                from_row: hd,
-                c: s.dv.as_mut_ptr(),
-                c_row: hd,
-            };
-            // SAFETY: `keys` rows of dv, `block` rows of dout and of the scores lie inside.
-            unsafe { product::<V, true>(keys, hd, block, &o) };
-            let o = Operands {
-                a: s.dscores.as_ptr(),
-                b: q[b0 * g.row..].as_ptr(),
-                b_row: g.row,
-                from: s.dk.as_ptr(),
-                c: s.dk.as_mut_ptr(),
-                ..o
-            };
-            // SAFETY: as above.
-            unsafe { product::<V, true>(keys, hd, block, &o) };
+            // dV += Pᵀ·dO, dK += dSᵀ·Q: chains over the queries in order, from the first that sees a key of the strip
+            for j0 in (0..b0 + block).step_by(strip) {
+                let m = strip.min(b0 + block - j0);
+                let (from, into) = (j0.max(b0), (s.dv[j0 * hd..].as_mut_ptr(), s.dk[j0 * hd..].as_mut_ptr()));
+                let depth = b0 + block - from;
+                let o = Operands {
+                    a: s.scores[(from - b0) * wide + j0..].as_ptr(),
+                    a_row: wide,
+                    b: dout[from * out_row..].as_ptr(),
+                    b_vec: LANES,
+                    b_row: out_row,
+                    from: into.0,
+                    from_row: hd,
+                    c: into.0,
+                    c_row: hd,
+                };
+                // SAFETY: `m` rows of dv, `depth` rows of dout and of the scores lie inside.
+                unsafe { product::<V, true>(m, hd, depth, &o) };
+                let o = Operands {
+                    a: s.dscores[(from - b0) * wide + j0..].as_ptr(),
+                    b: q[from * g.row..].as_ptr(),
+                    b_row: g.row,
+                    from: into.1,
+                    c: into.1,
+                    ..o
+                };
+                // SAFETY: as above.
+                unsafe { product::<V, true>(m, hd, depth, &o) };
+            }
         }
     }
     for i in 0..t {

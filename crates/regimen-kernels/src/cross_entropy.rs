@@ -4,7 +4,7 @@
 //! that; the sampler and the trainer use the same functions and get the same bits.
 
 use crate::math::{exp, ln};
-use crate::simd::{LANES, Simd, at, put, simd};
+use crate::simd::{LANES, Plain as Scalar, Simd, at, fold4, largest, put, simd, total};
 
 /// Logits that are summed together; chunks of a row must be multiples of it.
 pub(crate) const BLOCK: usize = 1024;
@@ -57,7 +57,6 @@ fn rebase(s: RowStats, max: f32) -> RowStats {
 fn exp_one(x: f32) -> f32 {
     exp(Scalar::splat(x)).lanes()[0]
 }
-use crate::simd::Plain as Scalar;
 
 simd!(
     /// Adds `row` (a multiple of [`BLOCK`] logits, except at the end of the vocabulary) to the statistics.
@@ -81,28 +80,42 @@ fn block_stats<V: Simd>(block: &[f32], temperature: f32) -> RowStats {
     let mut tail = [f32::NEG_INFINITY; LANES];
     tail[..block.len() - whole].copy_from_slice(&block[whole..]);
     let tail = tempered(at::<V>(&tail, 0), temperature);
-    let mut maxima = [tail, V::splat(f32::NEG_INFINITY)];
-    for (v, i) in (0..whole).step_by(LANES).enumerate() {
-        maxima[v % 2] = tempered(at::<V>(block, i), temperature).max(maxima[v % 2]);
-    }
-    let max = maxima[0].max(maxima[1]).hmax();
+    let maxima = fold4!(whole, tail, |acc, i| tempered(at::<V>(block, i), temperature).max(acc));
+    let max = largest(maxima);
     let m = V::splat(max);
-    let (mut sum, mut weighted) = ([V::zero(); 4], [V::zero(); 4]);
-    let mut push = |v: usize, x: V| {
-        let x = x.sub(m);
-        let e = exp(x);
-        sum[v % 4] = sum[v % 4].add(e);
-        // e is 0 where x is −∞: keep 0·∞ out
-        weighted[v % 4] = e.fma(x.max(V::splat(-1e4)), weighted[v % 4]);
-    };
-    for (v, i) in (0..whole).step_by(LANES).enumerate() {
-        push(v, tempered(at::<V>(block, i), temperature));
+    let mut sums = Sums { sum: [V::zero(); 4], weighted: [V::zero(); 4] };
+    let mut i = 0;
+    while i + 3 * LANES < whole {
+        for v in 0..4 {
+            sums.push(v, tempered(at::<V>(block, i + v * LANES), temperature).sub(m));
+        }
+        i += 4 * LANES;
+    }
+    for v in 0..3 {
+        let at_v = i + v * LANES;
+        if at_v < whole {
+            sums.push(v, tempered(at::<V>(block, at_v), temperature).sub(m));
+        }
     }
     if whole < block.len() {
-        push(whole / LANES, tail);
+        sums.push(3, tail.sub(m));
     }
-    let total = |a: [V; 4]| a[0].add(a[1]).add(a[2].add(a[3])).sum();
-    RowStats { max, sum: total(sum), weighted: total(weighted) }
+    RowStats { max, sum: total(sums.sum), weighted: total(sums.weighted) }
+}
+
+struct Sums<V> {
+    sum: [V; 4],
+    weighted: [V; 4],
+}
+
+impl<V: Simd> Sums<V> {
+    #[inline(always)]
+    fn push(&mut self, v: usize, x: V) {
+        let e = exp(x);
+        self.sum[v] = self.sum[v].add(e);
+        // e is 0 where x is −∞: keep 0·∞ out
+        self.weighted[v] = e.fma(x.max(V::splat(-1e4)), self.weighted[v]);
+    }
 }
 
 /// What the gradient of one row needs.

@@ -2,12 +2,12 @@
 //! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
 
 use crate::par::{self, Shared};
-use crate::simd::{LANES, Simd, simd};
+use crate::simd::{LANES, Simd, at, put, simd};
 use crate::tile::{self, Tile};
 
 /// Rows of C a task computes at once: a multiple of the register tiles' rows that keeps A in the second-level cache.
 pub(crate) const ROW_BLOCK: usize = 112;
-/// k of one pass over packed operands in [`tn`]: slices of A and B that stay in cache.
+/// Rows of one pass over the operands in [`tn`]: slices of both that stay in cache.
 const K_BLOCK: usize = 256;
 /// Vectors of B that stay in the second-level cache during a pass of [`tn`].
 const COLUMN_BLOCK: usize = 24;
@@ -213,53 +213,70 @@ fn rows_by_packed_body<V: Simd>(
     unsafe { product::<V, false>(m, n, k, &o) };
 }
 
+/// Columns of a strip: rows of C that a register tile computes.
+pub(crate) const STRIP: usize = 14;
+/// Strips a task of a weight gradient works on.
+pub(crate) const TASK_STRIPS: usize = 4;
+
 simd!(
-    /// Rows `i0..i0 + m` of C[n, k] += Aᵀ·B over all `rows` of A[rows, ·] (row stride `a_row`) and B given as panels
-    /// `[k / 16][b_rows][16]`; `c` holds those rows. `strip` is scratch of K_BLOCK·16 floats.
-    pub(crate) fn tn_rows(c: &mut [f32], k: usize, a: &[f32], a_row: usize, i0: usize, m: usize, b: &[f32],
-        b_rows: usize, rows: usize, strip: &mut [f32]) => tn_rows_body);
+    /// Copies columns `column..column + width` of x[·, row] to strips of 14 columns, `[strip][cap][16]`, at rows
+    /// `first`.. of each: the left operand of [`tn_strips`].
+    pub(crate) fn write_strips(strips: Shared<'_>, cap: usize, first: usize, x: &[f32], row: usize, column: usize,
+        width: usize) => write_strips_body);
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "a matrix product")]
-fn tn_rows_body<V: Simd>(
+fn write_strips_body<V: Simd>(
+    strips: Shared<'_>,
+    cap: usize,
+    first: usize,
+    x: &[f32],
+    row: usize,
+    column: usize,
+    width: usize,
+) {
+    for (s, j) in (0..width).step_by(STRIP).enumerate() {
+        let high = STRIP.min(width - j);
+        let rows = x.len() / row;
+        // SAFETY: rows of this task.
+        let out = unsafe { strips.part((s * cap + first) * LANES, rows * LANES) };
+        for (out, x) in out.chunks_exact_mut(LANES).zip(x.chunks_exact(row)) {
+            put(out, 0, at::<V>(&x[column + j..column + j + high], 0));
+        }
+    }
+}
+
+simd!(
+    /// C[m, k] += Aᵀ·B over `rows` rows: A is `strips` (`[strip][cap][16]`, from the strip of C's first row), B is
+    /// panels `[k / 16][cap][16]`.
+    pub(crate) fn tn_strips(c: &mut [f32], m: usize, k: usize, strips: &[f32], panels: &[f32], cap: usize,
+        rows: usize) => tn_strips_body);
+
+#[inline(always)]
+fn tn_strips_body<V: Simd>(
     c: &mut [f32],
-    k: usize,
-    a: &[f32],
-    a_row: usize,
-    i0: usize,
     m: usize,
-    b: &[f32],
-    b_rows: usize,
+    k: usize,
+    strips: &[f32],
+    panels: &[f32],
+    cap: usize,
     rows: usize,
-    strip: &mut [f32],
 ) {
     if rows == 0 || m == 0 || k == 0 {
         return;
     }
-    assert!(c.len() >= m * k && i0 + m <= a_row && a.len() >= (rows - 1) * a_row + i0 + m && rows <= b_rows);
-    assert!(b.len() >= k.div_ceil(LANES) * b_rows * LANES && strip.len() >= K_BLOCK * LANES);
-    let strips = m.div_ceil(V::TILE_ROWS);
-    let (small, larger) = (m / strips, m % strips);
+    assert!(c.len() >= m * k && rows <= cap && strips.len() >= m.div_ceil(STRIP) * cap * LANES);
+    assert!(panels.len() >= k.div_ceil(LANES) * cap * LANES);
     for p0 in (0..rows).step_by(K_BLOCK) {
         let depth = K_BLOCK.min(rows - p0);
         for j0 in (0..k).step_by(COLUMN_BLOCK * LANES) {
             let columns = (COLUMN_BLOCK * LANES).min(k - j0);
-            let mut i = 0;
-            for s in 0..strips {
-                let high = small + usize::from(s < larger);
-                for p in 0..depth {
-                    // SAFETY: `high` ≤ 16 floats of row p0 + p from column i0 + i, inside `a`.
-                    unsafe {
-                        V::load_part(a.as_ptr().add((p0 + p) * a_row + i0 + i), high)
-                            .store(strip.as_mut_ptr().add(p * LANES));
-                    }
-                }
+            for i in (0..m).step_by(STRIP) {
                 let out = c[i * k + j0..].as_mut_ptr();
                 let o = Operands {
-                    a: strip.as_ptr(),
+                    a: strips[(i / STRIP * cap + p0) * LANES..].as_ptr(),
                     a_row: LANES,
-                    b: b[(j0 / LANES * b_rows + p0) * LANES..].as_ptr(),
-                    b_vec: b_rows * LANES,
+                    b: panels[(j0 / LANES * cap + p0) * LANES..].as_ptr(),
+                    b_vec: cap * LANES,
                     b_row: LANES,
                     from: out,
                     from_row: k,
@@ -267,15 +284,11 @@ fn tn_rows_body<V: Simd>(
                     c_row: k,
                 };
                 // SAFETY: extents checked above.
-                unsafe { product::<V, true>(high, columns, depth, &o) };
-                i += high;
+                unsafe { product::<V, true>(STRIP.min(m - i), columns, depth, &o) };
             }
         }
     }
 }
-
-/// Floats of scratch [`tn_rows`] needs.
-pub(crate) const STRIP: usize = K_BLOCK * LANES;
 
 /// C[m, n] (+)= x[m, k]·Bᵀ or ·B with B packed. Threads share the rows, or the columns when rows are few.
 pub fn by_packed(c: &mut [f32], x: &[f32], m: usize, b: &PackedMatrix, accumulate: bool) {
@@ -320,13 +333,18 @@ pub fn tn(c: &mut [f32], dy: &[f32], x: &[f32], rows: usize, n: usize, k: usize)
     assert!(c.len() == n * k && dy.len() == rows * n && x.len() == rows * k, "C[n, k], dy[rows, n], x[rows, k]");
     let mut packed = PackedMatrix::default();
     packed.plain(x, rows, k);
+    let mut strips = vec![0.0; n.div_ceil(STRIP) * rows * LANES];
+    let shared = Shared::new(&mut strips);
+    par::each(rows.div_ceil(ROW_BLOCK), |_, task| {
+        let (r, count) = (task * ROW_BLOCK, ROW_BLOCK.min(rows - task * ROW_BLOCK));
+        write_strips(shared, rows, r, &dy[r * n..(r + count) * n], n, 0, n);
+    });
     let out = Shared::new(c);
-    let high = ROW_BLOCK / 2;
+    let high = TASK_STRIPS * STRIP;
     par::each(n.div_ceil(high), |_, task| {
         let (i, m) = (task * high, high.min(n - task * high));
-        let mut strip = vec![0.0; STRIP];
         // SAFETY: one block of rows of C a task.
         let c = unsafe { out.part(i * k, m * k) };
-        tn_rows(c, k, dy, n, i, m, &packed.data, rows, rows, &mut strip);
+        tn_strips(c, m, k, &strips[i / STRIP * rows * LANES..], &packed.data, rows, rows);
     });
 }

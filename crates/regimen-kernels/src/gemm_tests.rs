@@ -56,38 +56,3 @@ fn every_product_is_one_chain_in_k_order_at_every_level() {
     }
     force_level(best_level());
 }
-
-#[test]
-#[ignore]
-fn speed() {
-    for (m, n, k) in [(4096, 384, 128), (4096, 704, 128), (4096, 128, 352), (2048, 2048, 384), (2048, 384, 1024), (64, 704, 128), (1,704,128)] {
-        let (x, w) = (noise(m * k, 1), noise(n * k, 2));
-        let mut c = vec![0.0; m * n];
-        let mut p = PackedMatrix::default();
-        p.weights(&w, n, k);
-        let reps = (4e9 / (2.0 * (m * n * k) as f64)).ceil() as usize;
-        let mut best = f64::MAX;
-        for _ in 0..5 {
-            let t = std::time::Instant::now();
-            for _ in 0..reps { by_packed(&mut c, &x, m, &p, false); }
-            best = best.min(t.elapsed().as_secs_f64() / reps as f64);
-        }
-        print!("{m} {n} {k}: nt {:.0} ", 2e-9 * (m * n * k) as f64 / best);
-        let mut best = f64::MAX;
-        for _ in 0..5 {
-            let t = std::time::Instant::now();
-            p.weights(&w, n, k);
-            best = best.min(t.elapsed().as_secs_f64());
-        }
-        print!("pack {:.1} us ", best * 1e6);
-        let dy = noise(m*n, 3);
-        let mut dw = vec![0.0; n * k];
-        let mut best = f64::MAX;
-        for _ in 0..5 {
-            let t = std::time::Instant::now();
-            tn(&mut dw, &dy, &x, m, n, k);
-            best = best.min(t.elapsed().as_secs_f64());
-        }
-        println!("tn {:.0} GFLOP/s", 2e-9 * (m * n * k) as f64 / best);
-    }
-}

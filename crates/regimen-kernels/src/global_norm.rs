@@ -12,7 +12,8 @@ pub fn global_norm(grads: &[f32]) -> f64 {
     par::each(grads.len().div_ceil(CHUNK), |_, task| {
         let chunk = &grads[task * CHUNK..grads.len().min((task + 1) * CHUNK)];
         // SAFETY: one sum a task.
-        unsafe { shared.part(task, 1) }[0] = squares(chunk);
+        let sum = unsafe { shared.part(task, 1) };
+        sum[0] = squares(chunk);
     });
     sums.iter().sum::<f64>().sqrt()
 }

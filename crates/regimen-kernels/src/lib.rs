@@ -1,10 +1,43 @@
-//! kernels
-mod gemm_tests;
+//! The fused CPU kernels of a small decoder: matrix products, norms, rotary positions, attention, activations,
+//! log-probabilities, AdamW, whole training passes and batched decoding. Slices in, slices out.
+//!
+//! **Exactness.** Every element of every matrix product is one chain of fused multiply-adds in k order; every other sum
+//! has one fixed order that depends on its own length alone. So results do not depend on blocking, thread count,
+//! batch size, batch split or instruction set, and decoding gives the trainer's bits.
+//!
+//! Threads are those of the current rayon pool.
+
+pub mod activation;
+mod adamw;
+mod allocator;
+mod attention;
+mod block;
+mod cross_entropy;
+mod decode;
+mod decoder;
 pub mod gemm;
+#[cfg(test)]
+mod gemm_tests;
+mod global_norm;
+mod grads;
 mod math;
+pub mod norm;
 mod par;
+mod plan;
+pub mod rope;
+mod sample;
 mod shape;
 mod simd;
 mod tile;
+
+pub use adamw::{AdamW, adamw};
+pub use allocator::keep_freed_memory;
+pub use cross_entropy::logprob;
+pub use decode::Decoding;
+pub use decoder::{Decoder, Pick, Rows, Upstream};
+pub use global_norm::global_norm;
+pub use grads::Grads;
+pub use par::threads;
+pub use sample::{Drawn, Sampling, Scratch, draw};
 pub use shape::{Activation, Entry, Layout, Norm, Shape};
 pub use simd::{Level, best_level, force_level, level, supported};

@@ -1,17 +1,7 @@
 //! RMSNorm and LayerNorm over rows, forward and backward.
 
 use crate::shape::Norm;
-use crate::simd::{LANES, Simd, at, put, simd};
-
-/// Σ over `n` lanes-wise terms in a fixed order: four strided vectors, then a tree.
-#[inline(always)]
-pub(crate) fn sum_of<V: Simd>(n: usize, term: impl Fn(V, usize) -> V) -> f32 {
-    let mut acc = [V::zero(); 4];
-    for (v, i) in (0..n).step_by(LANES).enumerate() {
-        acc[v % 4] = term(acc[v % 4], i);
-    }
-    acc[0].add(acc[1]).add(acc[2].add(acc[3])).sum()
-}
+use crate::simd::{LANES, Simd, at, fold4, put, simd, total};
 
 /// Per row: (mean, 1 / std); the mean is 0 for RMSNorm.
 #[inline(always)]
@@ -19,14 +9,14 @@ fn row_stats<V: Simd>(x: &[f32], eps: f32, kind: Norm) -> (f32, f32) {
     let n = x.len() as f32;
     let mean = match kind {
         Norm::Rms => 0.0,
-        Norm::Layer => sum_of::<V>(x.len(), |acc, i| acc.add(at(x, i))) / n,
+        Norm::Layer => total(fold4!(x.len(), V::zero(), |acc, i| acc.add(at(x, i)))) / n,
     };
     let whole = x.len() / LANES * LANES;
     let m = V::splat(mean);
-    let mut squares = sum_of::<V>(whole, |acc, i| {
+    let mut squares = total(fold4!(whole, V::zero(), |acc, i| {
         let c = at::<V>(x, i).sub(m);
         c.fma(c, acc)
-    });
+    }));
     for v in &x[whole..] {
         squares = (v - mean).mul_add(v - mean, squares);
     }
@@ -80,12 +70,12 @@ fn norm_backward_body<V: Simd>(
         *stat = [mean, rstd];
         let (m, s) = (V::splat(mean), V::splat(rstd));
         // lanes beyond the row have dy = w = 0, so x̂ there does not count
-        let along = sum_of::<V>(d, |acc, i| {
+        let along = total(fold4!(d, V::zero(), |acc, i| {
             at::<V>(dy, i).mul(at(w, i)).fma(at::<V>(x, i).sub(m).mul(s), acc)
-        }) / n;
+        })) / n;
         let level = match kind {
             Norm::Rms => 0.0,
-            Norm::Layer => sum_of::<V>(d, |acc, i| at::<V>(dy, i).fma(at(w, i), acc)) / n,
+            Norm::Layer => total(fold4!(d, V::zero(), |acc, i| at::<V>(dy, i).fma(at(w, i), acc))) / n,
         };
         let (along, level) = (V::splat(along), V::splat(level));
         for i in (0..d).step_by(LANES) {

@@ -5,12 +5,29 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Threads of the current pool.
-pub(crate) fn threads() -> usize {
+pub fn threads() -> usize {
     rayon::current_num_threads()
 }
 
-/// Runs `task(worker, index)` for every index below `tasks`, in any order, with `worker < threads()`; a worker runs
-/// one task at a time.
+/// Who works on something: all threads of the pool together, or one worker of a larger job alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Crew {
+    All,
+    Alone(usize),
+}
+
+impl Crew {
+    /// Runs `task(worker, index)` for every index below `tasks`, in any order; a worker (below `threads()`) runs one
+    /// task at a time.
+    pub fn each(self, tasks: usize, task: impl Fn(usize, usize) + Sync) {
+        match self {
+            Crew::All => each(tasks, task),
+            Crew::Alone(worker) => (0..tasks).for_each(|i| task(worker, i)),
+        }
+    }
+}
+
+/// Runs `task(worker, index)` for every index below `tasks` over all threads, as [`Crew::each`].
 pub(crate) fn each(tasks: usize, task: impl Fn(usize, usize) + Sync) {
     let workers = threads().min(tasks);
     if workers <= 1 {
@@ -56,6 +73,13 @@ impl<'a, T> Shared<'a, T> {
         Self { at: slice.as_mut_ptr(), len: slice.len(), life: std::marker::PhantomData }
     }
 
+    /// The slice from `start` on.
+    pub fn after(&self, start: usize) -> Self {
+        assert!(start <= self.len, "inside the slice");
+        // SAFETY: inside the slice, or its end.
+        Self { at: unsafe { self.at.add(start) }, len: self.len - start, life: self.life }
+    }
+
     /// `slice[start..start + len]`, mutable.
     /// # Safety
     /// No other part in use at the same time may overlap it.
@@ -73,9 +97,5 @@ impl<'a, T> Shared<'a, T> {
         assert!(start + len <= self.len, "a task's part lies inside the slice");
         // SAFETY: inside the slice; not written meanwhile (caller).
         unsafe { std::slice::from_raw_parts(self.at.add(start), len) }
-    }
-
-    pub fn ptr(&self) -> *mut T {
-        self.at
     }
 }

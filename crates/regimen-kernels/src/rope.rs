@@ -53,11 +53,11 @@ fn rope_body<V: Simd>(
     let sign = V::splat(if inverse { -1.0 } else { 1.0 });
     for (r, &position) in positions.iter().enumerate() {
         let (cos, sin) = table.at(position as usize);
-        for h in 0..heads {
-            let head = &mut x[r * row + h * head_dim..r * row + (h + 1) * head_dim];
-            let (a, b) = head[..2 * pairs].split_at_mut(pairs);
-            for i in (0..pairs).step_by(LANES) {
-                let (c, s) = (at::<V>(cos, i), at::<V>(sin, i).mul(sign));
+        let turned = &mut x[r * row..r * row + heads * head_dim];
+        for i in (0..pairs).step_by(LANES) {
+            let (c, s) = (at::<V>(cos, i), at::<V>(sin, i).mul(sign));
+            for head in turned.chunks_exact_mut(head_dim) {
+                let (a, b) = head[..2 * pairs].split_at_mut(pairs);
                 let (x, y) = (at::<V>(a, i), at::<V>(b, i));
                 put(a, i, x.mul(c).sub(y.mul(s)));
                 put(b, i, y.mul(c).add(x.mul(s)));

@@ -187,6 +187,53 @@ pub(crate) fn at<V: Simd>(x: &[f32], i: usize) -> V {
     }
 }
 
+/// `fold4!(n, start, |acc, i| term)`: folds the term over the vectors at 0, 16, 32, … below `n` into four strided
+/// accumulators, the fixed order of every sum (and maximum) of the crate. A macro because a closure would not get the
+/// instruction set of the function around it.
+macro_rules! fold4 {
+    ($n:expr, $start:expr, |$acc:ident, $i:ident| $term:expr) => {{
+        let n: usize = $n;
+        let [mut a, mut b, mut c, mut d] = [$start; 4];
+        macro_rules! step {
+            ($into:ident, $at:expr) => {{
+                let ($acc, $i) = ($into, $at);
+                $into = $term;
+            }};
+        }
+        let mut at = 0;
+        while at + 3 * $crate::simd::LANES < n {
+            step!(a, at);
+            step!(b, at + $crate::simd::LANES);
+            step!(c, at + 2 * $crate::simd::LANES);
+            step!(d, at + 3 * $crate::simd::LANES);
+            at += 4 * $crate::simd::LANES;
+        }
+        if at < n {
+            step!(a, at);
+        }
+        if at + $crate::simd::LANES < n {
+            step!(b, at + $crate::simd::LANES);
+        }
+        if at + 2 * $crate::simd::LANES < n {
+            step!(c, at + 2 * $crate::simd::LANES);
+        }
+        [a, b, c, d]
+    }};
+}
+pub(crate) use fold4;
+
+/// The sum of [`fold4!`]'s accumulators.
+#[inline(always)]
+pub(crate) fn total<V: Simd>(a: [V; 4]) -> f32 {
+    a[0].add(a[1]).add(a[2].add(a[3])).sum()
+}
+
+/// The largest lane of [`fold4!`]'s accumulators.
+#[inline(always)]
+pub(crate) fn largest<V: Simd>(a: [V; 4]) -> f32 {
+    a[0].max(a[1]).max(a[2].max(a[3])).hmax()
+}
+
 /// Writes the vector to `x[i..]`, dropping lanes beyond the end.
 #[inline(always)]
 pub(crate) fn put<V: Simd>(x: &mut [f32], i: usize, v: V) {

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::{
     __m256, __m512, __m512i, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_andnot_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps,
+    _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_max_ps, _mm_max_ss, _mm_movehl_ps, _mm_shuffle_ps, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_extractf128_ps, _mm512_castps512_ps256, _mm512_extractf32x8_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps,
     _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
     _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_sqrt_ps,
     _mm256_storeu_ps, _mm256_sub_ps, _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_castpd_ps,
@@ -109,6 +109,14 @@ impl Simd for V512 {
         unsafe { Self(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, o.0), no.0, yes.0)) }
     }
     #[inline(always)]
+    fn sum(self) -> f32 {
+        unsafe { sum8(_mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0))) }
+    }
+    #[inline(always)]
+    fn hmax(self) -> f32 {
+        unsafe { max8(_mm256_max_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0))) }
+    }
+    #[inline(always)]
     fn lanes(self) -> [f32; LANES] {
         let mut out = [0.0; LANES];
         unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
@@ -120,7 +128,11 @@ impl Simd for V512 {
         unsafe fn go<const MR: usize, const NV: usize, const AT: bool, const PART: bool>(t: &Tile) {
             unsafe { crate::tile::body::<V512, MR, NV, AT, PART>(t) };
         }
-        unsafe { go::<MR, NV, AT, PART>(t) };
+        if !PART && NV == 2 && crate::tile::avx512::has(MR) && t.k > 0 {
+            unsafe { crate::tile::avx512::run::<AT>(MR, t) };
+        } else {
+            unsafe { go::<MR, NV, AT, PART>(t) };
+        }
     }
     #[inline(always)]
     unsafe fn transpose(src: *const f32, lds: usize, dst: *mut f32, ldd: usize) {
@@ -152,6 +164,25 @@ impl Simd for V512 {
                 _mm512_storeu_ps(dst.add((12 + c) * ldd), _mm512_shuffle_f32x4::<0xdd>(odd0, odd1));
             }
         }
+    }
+}
+
+/// The rest of the fixed tree: lanes 4 apart, then 2, then 1.
+#[inline(always)]
+unsafe fn sum8(x: __m256) -> f32 {
+    unsafe {
+        let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+        let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+        _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps::<1>(x, x)))
+    }
+}
+
+#[inline(always)]
+unsafe fn max8(x: __m256) -> f32 {
+    unsafe {
+        let x = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+        let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+        _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps::<1>(x, x)))
     }
 }
 
@@ -265,6 +296,14 @@ impl Simd for V256 {
                 _mm256_blendv_ps(no.1, yes.1, _mm256_cmp_ps::<_CMP_LT_OQ>(self.1, o.1)),
             )
         }
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        unsafe { sum8(_mm256_add_ps(self.0, self.1)) }
+    }
+    #[inline(always)]
+    fn hmax(self) -> f32 {
+        unsafe { max8(_mm256_max_ps(self.0, self.1)) }
     }
     #[inline(always)]
     fn lanes(self) -> [f32; LANES] {

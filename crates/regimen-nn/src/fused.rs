@@ -131,6 +131,10 @@ impl Net for FusedDecoder {
         self.grads.flat_mut()
     }
 
+    fn params_and_grads(&mut self) -> (&mut Params, &[f32]) {
+        (&mut self.params, self.grads.flat())
+    }
+
     fn zero_grads(&mut self) {
         self.grads.zero();
     }

@@ -22,6 +22,8 @@ mod interventions;
 #[cfg(test)]
 mod parity;
 #[cfg(test)]
+mod surrogate;
+#[cfg(test)]
 mod testing;
 
 pub use device::Device;
@@ -29,7 +31,7 @@ pub use fused::FusedDecoder;
 pub use init::Init;
 pub use layout::{Entry, Layout};
 pub use net::{Arch, Inputs, Net, Outputs, Tokens, Want, build};
-pub use params::Params;
+pub use params::{Params, matches};
 pub use plain::PlainDecoder;
 pub use regimen_kernels::{Activation, Norm, Pick, Shape};
 pub use taps::{Clamp, Reading, Rule, Selection, Taps, Value, sites};

@@ -101,6 +101,8 @@ pub trait Net: Send {
     fn grads(&self) -> &[f32];
     /// The gradients, to scale or replace.
     fn grads_mut(&mut self) -> &mut [f32];
+    /// Weights and gradients at once, for an optimiser step.
+    fn params_and_grads(&mut self) -> (&mut Params, &[f32]);
     /// Sets all gradients to 0.
     fn zero_grads(&mut self);
     /// Brings the gradients of several backward passes together; call it once an optimiser step, after the last one.
@@ -138,6 +140,9 @@ pub fn build(arch: &Arch, device: &Device) -> Result<Box<dyn Net>> {
 /// Refuses inputs that would make an engine panic.
 pub(crate) fn check_tokens(tokens: &Tokens<'_>, shape: &Shape) -> Result<()> {
     let count = tokens.ids.len();
+    if count == 0 {
+        return Err(Error::failed("a forward pass was given no tokens"));
+    }
     let rising = tokens.starts.windows(2).all(|pair| pair[0] < pair[1]);
     if tokens.starts.first() != Some(&0) || tokens.starts.last() != Some(&(count as u32)) || !rising {
         return Err(Error::failed(format!(

@@ -97,7 +97,7 @@ impl Params {
 }
 
 /// Whether `path` fits `pattern`, where `*` stands for any run of characters.
-fn matches(pattern: &str, path: &str) -> bool {
+pub fn matches(pattern: &str, path: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == path };
     let Some(tail) = path.strip_prefix(head) else { return false };
     tail.char_indices().map(|(at, _)| at).chain([tail.len()]).any(|at| matches(rest, &tail[at..]))

@@ -168,11 +168,29 @@ fn a_document_scores_the_same_alone() {
     let (_, mut fused) = nets(&shapes()[0]);
     let documents = Documents::new(37);
     let together = values(logp(&mut fused, &documents, Want::default()).expect("the inputs fit"));
-    let picks = documents.picks.iter().filter(|p| p.position >= 8);
-    let picks = picks.map(|p| crate::Pick { position: p.position - 8, ..*p }).collect();
-    let last = Documents { ids: documents.ids[8..].to_vec(), starts: vec![0, 12], picks };
-    let alone = values(logp(&mut fused, &last, Want::default()).expect("the inputs fit"));
+    let last = &documents.apart()[2];
+    let alone = values(logp(&mut fused, last, Want::default()).expect("the inputs fit"));
     assert_eq!(alone, together[together.len() - alone.len()..]);
+}
+
+/// One batch of three documents and three micro-batches of one give the same gradient, bit for bit.
+#[test]
+fn accumulation_is_the_large_batch() {
+    fn learn(net: &mut FusedDecoder, batches: &[Documents]) -> Vec<f32> {
+        net.zero_grads();
+        for documents in batches {
+            let logp = logp(net, documents, Want::training()).expect("the inputs fit");
+            net.backward(&mut logp.square().sum().backward()).expect("a pass is pending");
+        }
+        net.finish_grads();
+        net.grads().to_vec()
+    }
+    for shape in shapes() {
+        let (_, mut fused) = nets(&shape);
+        let whole = Documents::new(37);
+        let apart = learn(&mut fused, &whole.apart());
+        assert_eq!(learn(&mut fused, &[whole]), apart);
+    }
 }
 
 #[test]
@@ -186,10 +204,27 @@ fn inputs_that_do_not_fit_are_told() {
         assert_eq!(told(|d| d.ids[3] = 37), "token 37 is outside the vocabulary of 37");
         assert_eq!(told(|d| d.picks[0].target = 99), "token 99 is outside the vocabulary of 37");
         assert!(told(|d| d.picks[0].position = 20).contains("position 20"));
+        assert!(told(|d| (d.ids, d.starts) = (vec![], vec![0])).contains("no tokens"));
         assert!(told(|d| d.starts = vec![0, 8, 7, 20]).contains("cannot start"));
         assert!(
             told(|d| (d.ids, d.starts) = (vec![1; 65], vec![0, 65])).contains("a sequence has 65 tokens")
         );
+    }
+}
+
+/// A reward or value head looks at hidden states and picks nothing.
+#[test]
+fn nothing_need_be_picked() {
+    for mut net in both(&shapes()[0]) {
+        let documents = Documents { picks: Vec::new(), ..Documents::new(37) };
+        let want = Want { grad: true, hidden: true, ..Want::default() };
+        let out = net.forward(&Inputs::Tokens(documents.tokens()), want, &mut Taps::none()).expect("it fits");
+        assert_eq!(out.logp.dims(), [0]);
+        let hidden = out.hidden.expect("it was wanted");
+        net.backward(&mut hidden.square().sum().backward()).expect("a pass is pending");
+        net.finish_grads();
+        let norm = net.params().layout().find("model.norm.weight").expect("it has one").range.clone();
+        assert!(net.grads()[norm].iter().all(|g| *g != 0.0));
     }
 }
 

@@ -69,6 +69,10 @@ impl Net for PlainDecoder {
         &mut self.grads
     }
 
+    fn params_and_grads(&mut self) -> (&mut Params, &[f32]) {
+        (&mut self.params, &self.grads)
+    }
+
     fn zero_grads(&mut self) {
         self.grads.fill(0.0);
     }

@@ -76,6 +76,17 @@ impl Documents {
         Self { ids, starts: vec![0, 7, 8, 20], picks }
     }
 
+    /// Each document by itself.
+    pub fn apart(&self) -> Vec<Self> {
+        let alone = |pair: &[u32]| {
+            let (start, end) = (pair[0], pair[1]);
+            let picks = self.picks.iter().filter(|pick| (start..end).contains(&pick.position));
+            let picks = picks.map(|pick| Pick { position: pick.position - start, ..*pick }).collect();
+            Self { ids: self.ids[start as usize..end as usize].to_vec(), starts: vec![0, end - start], picks }
+        };
+        self.starts.windows(2).map(alone).collect()
+    }
+
     pub fn tokens(&self) -> Tokens<'_> {
         Tokens { ids: &self.ids, starts: &self.starts, picks: &self.picks, temperature: 0.8 }
     }

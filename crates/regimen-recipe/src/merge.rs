@@ -92,21 +92,26 @@ fn merge_into_items(list: &mut [Raw], over: RawTable, name: &str, diags: &mut Ve
     }
 }
 
-/// The item of a list that a path names: by `id`, by `kind` if only one has it, or by position.
+/// What an item of a list goes by: its `id`, its `name`, or its kind.
+pub(crate) fn call_name(item: &Raw) -> Option<&str> {
+    id_of(item).or_else(|| item.as_table().and_then(|table| table.str("name"))).or_else(|| item.kind())
+}
+
+/// The item of a list that a path names: by `id`, by `name` or `kind` if only one has it, or by position.
 pub(crate) fn find_item(list: &[Raw], key: &str) -> Option<usize> {
     if let Some(i) = list.iter().position(|item| id_of(item) == Some(key)) {
         return Some(i);
     }
-    let of_kind: Vec<usize> =
-        list.iter().enumerate().filter(|(_, item)| item.kind() == Some(key)).map(|(i, _)| i).collect();
-    match of_kind.as_slice() {
+    let called: Vec<usize> =
+        list.iter().enumerate().filter(|(_, item)| call_name(item) == Some(key)).map(|(i, _)| i).collect();
+    match called.as_slice() {
         [i] => Some(*i),
         _ => key.parse().ok().filter(|&i: &usize| i < list.len()),
     }
 }
 
 fn no_item(list: &[Raw], key: &str, at: &Origin, name: &str) -> Diag {
-    let names: Vec<&str> = list.iter().filter_map(|item| id_of(item).or_else(|| item.kind())).collect();
+    let names: Vec<&str> = list.iter().filter_map(call_name).collect();
     let diag = Diag::new(format!("`{name}` has no entry `{key}`")).at(at, hint::did_you_mean(key, &names));
     if names.iter().filter(|n| **n == key).count() > 1 {
         return diag.note(format!("several entries are `{key}`: name one by its position, from 0"));
@@ -163,7 +168,7 @@ fn names_in(raw: &Raw) -> Vec<String> {
     let own = |text: &str| text.to_owned();
     match &raw.value {
         RawValue::Table(table) => table.entries.iter().map(|e| e.key.clone()).collect(),
-        RawValue::List(list) => list.iter().filter_map(|i| id_of(i).or_else(|| i.kind())).map(own).collect(),
+        RawValue::List(list) => list.iter().filter_map(call_name).map(own).collect(),
         _ => Vec::new(),
     }
 }

@@ -8,7 +8,11 @@ pub(crate) struct Segment {
     pub end: usize,
 }
 
-/// Splits a path at its dots; a segment in quotes keeps its dots. `None` when a segment is empty or a quote is open.
+/// No recipe is as deep as this; the walks over trees are recursive.
+const DEEPEST: usize = 32;
+
+/// Splits a path at its dots; a segment in quotes keeps its dots. `None` when a segment is empty, a quote is open, or
+/// there are more than 32 segments.
 pub(crate) fn split(path: &str) -> Option<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut start = 0;
@@ -28,7 +32,7 @@ pub(crate) fn split(path: &str) -> Option<Vec<Segment>> {
         return None;
     }
     segments.push(segment(path, start, path.len())?);
-    Some(segments)
+    (segments.len() <= DEEPEST).then_some(segments)
 }
 
 fn segment(path: &str, start: usize, end: usize) -> Option<Segment> {

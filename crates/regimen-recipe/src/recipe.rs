@@ -1,23 +1,21 @@
 //! A recipe as written: its file, the files that it builds on, and its arms.
 
-use std::sync::Arc;
-
 use regimen_base::Result as BaseResult;
 
 use crate::expand;
 use crate::hint;
 use crate::kind::Catalogue;
 use crate::merge::{self, id_of};
-use crate::node::Value;
+
 use crate::path::{self, Segment};
 use crate::plan;
-use crate::raw::{Raw, RawTable, RawValue, Reader};
+use crate::raw::{Raw, RawValue, Reader};
 use crate::report::{Diag, Report};
 use crate::resolve::{Place, Resolver};
 use crate::resolved::Resolved;
 use crate::source::{Origin, Sources, Via};
-use crate::spec::{Field, Ty};
-use crate::top::{ARM, TOP};
+use crate::spec::Ty;
+use crate::top::ARM;
 
 /// Gives the text of a recipe. Gets a base's path joined to the folder of the file that names it, then, if that fails,
 /// the path as written.
@@ -195,15 +193,6 @@ fn apply_set(set: &str, layer: usize, root: &mut Raw, sources: &mut Sources, dia
     }
 }
 
-impl Resolver<'_> {
-    fn root(&mut self, raw: &Raw) -> crate::Node {
-        let specs: Vec<&'static Field> = TOP.iter().filter(|f| !matches!(f.name, "base" | "arm")).collect();
-        let empty = RawTable::default();
-        let fields = self.root_fields(&specs, raw.as_table().unwrap_or(&empty), &raw.origin);
-        crate::Node::new("", &raw.origin, Value::Table(fields))
-    }
-}
-
 /// The files of one recipe, while they are read.
 struct Files<'a> {
     loader: &'a Loader<'a>,
@@ -300,9 +289,4 @@ fn check_ids(root: &Raw, diags: &mut Vec<Diag>) {
             }
         }
     }
-}
-
-/// The arm that was chosen, for keeping.
-pub(crate) fn keep_arm(arm: Option<&str>) -> Option<Arc<str>> {
-    arm.map(Into::into)
 }

@@ -74,13 +74,28 @@ impl Diag {
             let range = at.start..at.end;
             let label =
                 if i == 0 { Label::primary(at.source, range) } else { Label::secondary(at.source, range) };
-            label.with_message(text)
+            label.with_message(printable(text))
         };
         Diagnostic::error()
-            .with_message(&self.message)
+            .with_message(printable(&self.message))
             .with_labels(self.labels.iter().enumerate().map(label).collect())
-            .with_notes(self.notes.clone())
+            .with_notes(self.notes.iter().map(|note| printable(note)).collect())
     }
+}
+
+/// The text without characters that would act on a terminal. Each is replaced by as many bytes as it had, so that
+/// places in the text stay what they are.
+fn printable(text: &str) -> String {
+    let acts = |c: char| (c.is_control() && c != '\n' && c != '\t') || ('\u{202a}'..='\u{202e}').contains(&c);
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\r' => out.push(' '),
+            c if acts(c) => out.extend(std::iter::repeat_n('?', c.len_utf8())),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// All diagnostics of one recipe.
@@ -133,7 +148,7 @@ impl Report {
     pub fn render(&self, colour: bool) -> String {
         let mut files = SimpleFiles::new();
         for (name, text) in self.sources.iter() {
-            files.add(name, text);
+            files.add(printable(name), printable(text));
         }
         let config = Config::default();
         let styles = Styles::default();
@@ -173,10 +188,10 @@ impl From<Report> for Error {
     /// One line for each diagnostic, for where the rendered form cannot be shown.
     fn from(report: Report) -> Self {
         let lines: Vec<String> = report.diags.iter().map(Diag::one_line).collect();
-        let error = Self::usage(lines.join("\n"));
+        let error = Self::usage(printable(&lines.join("\n")));
         let notes: Vec<&String> = report.diags.iter().flat_map(|d| &d.notes).collect();
         match notes.as_slice() {
-            [note] => error.remedy(note.as_str()),
+            [note] => error.remedy(printable(note)),
             _ => error,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::node::{Node, Unread};
 use crate::plan::Plan;
 use crate::print;
-use crate::recipe::keep_arm;
+
 use crate::report::{Diag, Report};
 use crate::source::Sources;
 
@@ -31,7 +31,7 @@ impl Resolved {
         if let Some(data) = root.peek("data") {
             mark_used(data, used);
         }
-        Self { root, arm: keep_arm(arm), sources, plan }
+        Self { root, arm: arm.map(Into::into), sources, plan }
     }
 
     /// The recipe's own table.
@@ -42,6 +42,11 @@ impl Resolved {
     /// The arm that was chosen.
     pub fn arm(&self) -> Option<&str> {
         self.arm.as_deref()
+    }
+
+    /// Name and text of every file and every `--set` that the recipe was put together from.
+    pub fn sources(&self) -> Vec<(&str, &str)> {
+        self.sources.iter().collect()
     }
 
     /// The stages, in order.

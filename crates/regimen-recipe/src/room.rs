@@ -68,11 +68,14 @@ const NAMES: [(&str, &str); 18] = [
 const WEIGHT: Field =
     Field::new("weight", Ty::Float, "share among its neighbours in the list").or("1.0").min(0.0);
 
-const SOURCE_FIELDS: &[Field] =
-    &[WEIGHT, Field::new("take", Ty::Count, "use only this many examples; absent: all").min(1.0)];
+const SOURCE_FIELDS: &[Field] = &[
+    Field::new("name", Ty::Str, "what paths and reports call it; absent: its kind"),
+    WEIGHT,
+    Field::new("take", Ty::Count, "use only this many examples; absent: all").min(1.0),
+];
 
 const CONSTANT: &[Field] =
-    &[Field::new("constant", Ty::Float, "divide the sum of all terms by this number").required().above(0.0)];
+    &[Field::new("constant", Ty::Float, "divide the sum by units × this number: the longest completion gives Dr. GRPO's mean").required().above(0.0)];
 
 const OBJECTIVE_FIELDS: &[Field] = &[
     Field::new("coef", Ty::Float, "factor of this objective in the stream's loss").or("1.0"),
@@ -136,8 +139,11 @@ impl Room {
     /// `an objective`, `a reward`.
     pub(crate) fn with_article(self) -> String {
         let name = self.name();
-        let article = if name.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
-        format!("{article} {name}")
+        match name {
+            "data" => name.to_owned(),
+            _ if name.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {name}"),
+            _ => format!("a {name}"),
+        }
     }
 }
 

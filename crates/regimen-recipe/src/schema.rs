@@ -101,7 +101,7 @@ impl Builder<'_> {
             Ty::Name(names) => json!({ "type": "string", "$comment": names.describe() }),
             Ty::Length => json!({ "type": "string", "pattern": LENGTH }),
             Ty::Every => {
-                json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": LENGTH }] })
+                json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": LENGTH }] })
             }
             Ty::Choice(words) => json!({ "enum": words }),
             Ty::List(inner) => json!({ "type": "array", "items": self.ty(inner, range, true) }),

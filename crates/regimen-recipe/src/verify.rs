@@ -92,7 +92,8 @@ impl Catalogue {
         let sources = Sources::default();
         let mut resolver = Resolver::new(self, &sources);
         let range = field.map_or(crate::Range::ANY, |f| f.range);
-        resolver.value(ty, raw, &Place { range, in_list, ..Place::root() });
+        let name = field.map_or("value", |f| f.name).to_owned();
+        resolver.value(ty, raw, &Place { name, range, in_list, ..Place::root() });
         let report = crate::Report::new(resolver.diags, &sources);
         faults.extend(report.messages().iter().map(|message| format!("{what}: {message}")));
     }

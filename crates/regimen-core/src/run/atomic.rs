@@ -7,7 +7,8 @@ use regimen_base::Result;
 use super::storage::Storage;
 use super::trouble::Told;
 
-const TEMPORARY: &str = ".tmp";
+/// Unlike any name that a user would give, because files of this name are cleaned away.
+const TEMPORARY: &str = ".unfinished.tmp";
 
 /// Replaces the file at `path`: temporary name, fsync, rename, fsync of the folder. A failed write leaves the old file
 /// and no litter.

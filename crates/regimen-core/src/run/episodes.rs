@@ -115,7 +115,7 @@ mod tests {
         for step in [10, 20, 1_000_000] {
             write(&FileSystem, stage.path(), step, &[episode()]).unwrap();
         }
-        fs::write(stage.path().join("episodes/step_000030.jsonl.tmp"), "{").unwrap();
+        fs::write(stage.path().join("episodes/step_000030.jsonl.unfinished.tmp"), "{").unwrap();
         discard_after(&FileSystem, stage.path(), 10).unwrap();
         assert_eq!(names_in(&stage.path().join("episodes")).unwrap(), ["step_000010.jsonl"]);
     }

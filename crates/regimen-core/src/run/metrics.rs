@@ -41,8 +41,12 @@ impl Metrics {
         let kept = keep_lines(&*disk, &metrics, rows)?;
         keep_lines(&*disk, &folder.join(PERF), kept)?;
         let last = last_step(&metrics)?;
-        let events =
-            EventFile::create(disk.clone(), &folder.join("tb"), Clock::unix(), last.map(|step| step + 1))?;
+        let events = EventFile::create(
+            disk.clone(),
+            &folder.join("tb"),
+            Clock::unix(),
+            last.map_or(0, |step| step + 1),
+        )?;
         Ok(Self { disk, folder: folder.to_owned(), stage: stage.to_owned(), rows: kept, events })
     }
 

@@ -107,6 +107,12 @@ impl StageDir {
         super::metrics::read(&self.path)
     }
 
+    /// One file of the stage's folder; `None` when there is none.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.path.join(name);
+        if path.exists() { fs::read(&path).told("read", &path).map(Some) } else { Ok(None) }
+    }
+
     /// Writes `episodes/step_000200.jsonl`.
     pub fn write_episodes(&self, step: u64, episodes: &[EpisodeRecord]) -> Result<()> {
         episodes::write(&*self.disk, &self.path, step, episodes)
@@ -126,7 +132,8 @@ impl StageDir {
     pub(super) fn recover(&self) -> Result<()> {
         for name in self.names()? {
             let path = self.path.join(&name);
-            if let Some(kept) = name.strip_suffix(".old").map(|kept| self.path.join(kept)) {
+            let replaced = name.strip_suffix(".old").filter(|kept| step_of(kept).is_some());
+            if let Some(kept) = replaced.map(|kept| self.path.join(kept)) {
                 if kept.exists() {
                     self.disk.remove(&path).told("remove", &path)?;
                 } else {

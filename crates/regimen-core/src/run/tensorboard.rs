@@ -18,13 +18,8 @@ pub(super) struct EventFile {
 }
 
 impl EventFile {
-    /// Starts a file in `folder`. With `resumed_at`, TensorBoard drops what older files say about that step and later.
-    pub(super) fn create(
-        disk: Arc<dyn Storage>,
-        folder: &Path,
-        time: f64,
-        resumed_at: Option<u64>,
-    ) -> Result<Self> {
+    /// Starts a file in `folder`. Where there are older ones, TensorBoard drops what they say of `first_step` and later.
+    pub(super) fn create(disk: Arc<dyn Storage>, folder: &Path, time: f64, first_step: u64) -> Result<Self> {
         disk.make_folder(folder).told("make", folder)?;
         let before = fs::read_dir(folder).told("read", folder)?.count();
         let (seconds, process) = (time as u64, std::process::id());
@@ -32,8 +27,8 @@ impl EventFile {
         let path = folder.join(format!("events.out.tfevents.{seconds:010}.{before:04}.regimen.{process}"));
         let file = Self { disk, path };
         let mut bytes = frame(&version_event(time));
-        if let Some(step) = resumed_at {
-            bytes.extend(frame(&start_event(time, step)));
+        if before > 0 {
+            bytes.extend(frame(&start_event(time, first_step)));
         }
         file.append(&bytes)?;
         Ok(file)
@@ -168,7 +163,7 @@ mod tests {
     fn files_of_one_second_are_read_in_the_order_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
-            EventFile::create(Arc::new(FileSystem), folder.path(), 1_795_420_799.0, Some(9)).unwrap();
+            EventFile::create(Arc::new(FileSystem), folder.path(), 1_795_420_799.0, 9).unwrap();
         }
         let mut names: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();

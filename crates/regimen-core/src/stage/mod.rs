@@ -41,6 +41,8 @@ pub struct Stage {
     pub optimizer: Box<dyn Optimizer>,
     /// The shape of the learning rate.
     pub schedule: Box<dyn Schedule>,
+    /// The learning rate before schedule and controllers.
+    pub lr: f64,
     /// Largest global norm of the gradient; larger ones are scaled down to it. 0 is off.
     pub max_grad_norm: f64,
     /// Most tokens in a micro-batch.

@@ -70,11 +70,11 @@ impl Stage {
         if !norm.is_finite() {
             return Err(self.diverged("the gradient's norm", norm));
         }
-        let lr = self.knobs.get("lr", 0.0) * self.schedule.factor(version, self.total);
+        let lr = self.knobs.get("lr", self.lr) * self.schedule.factor(version, self.total);
         let clip = self.knobs.get("max-grad-norm", self.max_grad_norm);
         let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
-        let grads = self.policy.net.grads().to_vec();
-        self.optimizer.step(self.policy.net.params_mut(), &grads, StepCx { lr, scale });
+        let (params, grads) = self.policy.net.params_and_grads();
+        self.optimizer.step(params, grads, StepCx { lr, scale });
         self.counters.step += 1;
         let r = &mut stepped.readings;
         r.set("loss", loss);

@@ -152,7 +152,11 @@ impl Detected {
 }
 
 fn completion(columns: &Columns, values: &Map<String, Value>) -> String {
-    let usual = if values.contains_key("completion") || !values.contains_key("response") { "completion" } else { "response" };
+    let usual = if values.contains_key("completion") || !values.contains_key("response") {
+        "completion"
+    } else {
+        "response"
+    };
     columns.completion.clone().unwrap_or_else(|| usual.to_owned())
 }
 
@@ -183,7 +187,17 @@ fn guess(values: &Map<String, Value>, columns: &Columns) -> Option<Schema> {
 }
 
 fn nothing_fits(row: &Row) -> Error {
-    let usual = ["text", "messages", "conversations", "prompt", "completion", "instruction", "question", "answer", "chosen"];
+    let usual = [
+        "text",
+        "messages",
+        "conversations",
+        "prompt",
+        "completion",
+        "instruction",
+        "question",
+        "answer",
+        "chosen",
+    ];
     let near = row.values.keys().find_map(|k| nearest(k, usual.iter().copied()).map(|n| (k, n)));
     let hint = near.map_or(String::new(), |(has, wants)| format!("did you mean `{wants}` by `{has}`? "));
     Error::data(format!("{}: cannot tell what the rows mean; their columns are {}", row.place, listed(&row.values)))

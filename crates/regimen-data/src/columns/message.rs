@@ -9,11 +9,16 @@ use crate::{Message, Role};
 /// Reads a column of messages.
 pub(super) fn messages(place: &Place, column: &str, value: &Value) -> Result<Vec<Message>> {
     let Value::Array(list) = value else {
-        return Err(Error::data(format!("{place}: column `{column}` is {}, not a list of messages", kind(value)))
-            .remedy("write [{\"role\": \"user\", \"content\": \"…\"}, …]"));
+        return Err(Error::data(format!(
+            "{place}: column `{column}` is {}, not a list of messages",
+            kind(value)
+        ))
+        .remedy("write [{\"role\": \"user\", \"content\": \"…\"}, …]"));
     };
     if list.is_empty() {
-        return Err(Error::data(format!("{place}: column `{column}` has no messages")).remedy("remove the row"));
+        return Err(
+            Error::data(format!("{place}: column `{column}` has no messages")).remedy("remove the row")
+        );
     }
     list.iter().enumerate().map(|(i, m)| message(m).map_err(|e| told(place, column, i, e))).collect()
 }
@@ -31,7 +36,10 @@ fn message(value: &Value) -> Result<Message, Wrong> {
     let mut extra = fields.clone();
     let said_by = ["role", "from"].iter().find_map(|k| extra.remove(*k));
     let Some(Value::String(said_by)) = said_by else {
-        return Err(("has no `role` (or `from`)".to_owned(), "add who says it: system, user, assistant or tool"));
+        return Err((
+            "has no `role` (or `from`)".to_owned(),
+            "add who says it: system, user, assistant or tool",
+        ));
     };
     let role = role(&said_by).ok_or_else(|| {
         (format!("has the unknown role `{said_by}`"), "use system, user, assistant or tool")
@@ -57,11 +65,14 @@ fn role(name: &str) -> Option<Role> {
 fn content_of(content: Option<&Value>, extra: &Map<String, Value>) -> Result<String, Wrong> {
     match content {
         Some(Value::Array(parts)) => parts.iter().map(part).collect(),
-        Some(Value::Null) | None if extra.get("tool_calls").is_some_and(|c| !c.is_null()) => Ok(String::new()),
+        Some(Value::Null) | None if extra.get("tool_calls").is_some_and(|c| !c.is_null()) => {
+            Ok(String::new())
+        }
         Some(Value::Null) | None => {
             Err(("has no `content` (or `value`)".to_owned(), "add what is said; it may be an empty text"))
         }
-        Some(other) => text_of(other).ok_or_else(|| (format!("has {} as content", kind(other)), "content must be a text")),
+        Some(other) => text_of(other)
+            .ok_or_else(|| (format!("has {} as content", kind(other)), "content must be a text")),
     }
 }
 

@@ -7,10 +7,15 @@ use crate::{Body, Message, Role};
 
 /// Parts prompt and continuations.
 pub(super) fn split(
-    place: &Place, prompt: Option<Vec<Message>>, mut chosen: Vec<Message>, mut rejected: Vec<Message>,
+    place: &Place,
+    prompt: Option<Vec<Message>>,
+    mut chosen: Vec<Message>,
+    mut rejected: Vec<Message>,
 ) -> Result<Body> {
     if chosen == rejected {
-        return Err(Error::data(format!("{place}: chosen and rejected are the same")).remedy("remove the row"));
+        return Err(
+            Error::data(format!("{place}: chosen and rejected are the same")).remedy("remove the row")
+        );
     }
     let mut prompt = prompt.unwrap_or_default();
     let common = chosen.iter().zip(&rejected).take_while(|(a, b)| a == b).count();
@@ -18,7 +23,8 @@ pub(super) fn split(
         // lists that begin with the conversation so far: it is the prompt, whatever a column `prompt` repeats of it
         rejected.drain(..common);
         let shared: Vec<Message> = chosen.drain(..common).collect();
-        let system = prompt.first().filter(|m| m.role == Role::System && shared[0].role != Role::System).cloned();
+        let system =
+            prompt.first().filter(|m| m.role == Role::System && shared[0].role != Role::System).cloned();
         prompt = system.into_iter().chain(shared).collect();
     } else if prompt.is_empty()
         && let ([a], [b]) = (&mut chosen[..], &mut rejected[..])
@@ -31,8 +37,10 @@ pub(super) fn split(
         }
     }
     if chosen.is_empty() || rejected.is_empty() {
-        return Err(Error::data(format!("{place}: one side of the pair only repeats the beginning of the other"))
-            .remedy("remove the row"));
+        return Err(Error::data(format!(
+            "{place}: one side of the pair only repeats the beginning of the other"
+        ))
+        .remedy("remove the row"));
     }
     if prompt.is_empty() {
         return Err(Error::data(format!("{place}: the pair has no prompt, and no common beginning"))

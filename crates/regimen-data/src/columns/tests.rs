@@ -30,10 +30,14 @@ fn every_schema_is_recognised() {
     let (schema, e) = read(json!({"text": "t", "id": 3}));
     assert_eq!((schema, &e.body, &e.columns["id"]), (Schema::Text, &Body::Text("t".into()), &json!(3)));
 
-    let (schema, e) = read(json!({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "prompt": "q"}));
+    let (schema, e) = read(
+        json!({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "prompt": "q"}),
+    );
     assert_eq!((schema, said(&e)), (Schema::Messages, vec![u, a]));
 
-    let (schema, e) = read(json!({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s"}));
+    let (schema, e) = read(
+        json!({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s"}),
+    );
     assert_eq!((schema, said(&e)), (Schema::Conversations, vec![(Role::System, "s"), u, a]));
 
     let (schema, e) = read(json!({"prompt": "q", "completion": "a"}));
@@ -42,16 +46,25 @@ fn every_schema_is_recognised() {
     assert_eq!((m[0].extra.get("train"), m[1].extra.get("train")), (Some(&json!(false)), None));
     assert_eq!(read(json!({"prompt": "q", "response": "a"})).0, Schema::PromptCompletion);
 
-    let (schema, e) = read(json!({"instruction": "q", "input": "x", "output": "a", "text": "all of it", "history": [["q", "a"]]}));
+    let (schema, e) = read(
+        json!({"instruction": "q", "input": "x", "output": "a", "text": "all of it", "history": [["q", "a"]]}),
+    );
     assert_eq!((schema, said(&e)), (Schema::Instruction, vec![u, a, (Role::User, "q\n\nx"), a]));
 
     let (schema, e) = read(json!({"question": "q", "answer": 7}));
-    assert_eq!((schema, said(&e)[1], e.answer.as_deref()), (Schema::QuestionAnswer, (Role::Assistant, "7"), Some("7")));
+    assert_eq!(
+        (schema, said(&e)[1], e.answer.as_deref()),
+        (Schema::QuestionAnswer, (Role::Assistant, "7"), Some("7"))
+    );
 
     let (schema, e) = read(json!({"prompt": "q", "solution": "7", "difficulty": 2}));
-    assert_eq!((schema, said(&e), e.answer.as_deref(), e.difficulty), (Schema::Prompt, vec![u], Some("7"), Some(2)));
+    assert_eq!(
+        (schema, said(&e), e.answer.as_deref(), e.difficulty),
+        (Schema::Prompt, vec![u], Some("7"), Some(2))
+    );
     assert_eq!(e.columns["solution"], "7");
-    let (_, e) = read(json!({"prompt": [{"role": "user", "content": "q"}], "reward_model": {"ground_truth": "9"}}));
+    let (_, e) =
+        read(json!({"prompt": [{"role": "user", "content": "q"}], "reward_model": {"ground_truth": "9"}}));
     assert_eq!((said(&e), e.answer.as_deref()), (vec![u], Some("9")));
 }
 
@@ -62,16 +75,25 @@ fn preferences_in_all_their_forms() {
         chosen: vec![Message::new(Role::Assistant, "a")],
         rejected: vec![Message::new(Role::Assistant, "b")],
     };
-    let turn = |reply: &str| json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": reply}]);
+    let turn =
+        |reply: &str| json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": reply}]);
     assert_eq!(read(json!({"prompt": "q", "chosen": "a", "rejected": "b"})).1.body, want);
     assert_eq!(read(json!({"chosen": turn("a"), "rejected": turn("b")})).1.body, want);
-    assert_eq!(read(json!({"prompt": "q", "chosen": turn("a"), "rejected": turn("b"), "messages": turn("a")})).1.body, want);
+    assert_eq!(
+        read(json!({"prompt": "q", "chosen": turn("a"), "rejected": turn("b"), "messages": turn("a")}))
+            .1
+            .body,
+        want
+    );
     let Body::Preference { prompt, chosen, rejected } =
         read(json!({"chosen": "The sky is blue.", "rejected": "The sky is green."})).1.body
     else {
         unreachable!()
     };
-    assert_eq!([&prompt[0].content, &chosen[0].content, &rejected[0].content], ["The sky is ", "blue.", "green."]);
+    assert_eq!(
+        [&prompt[0].content, &chosen[0].content, &rejected[0].content],
+        ["The sky is ", "blue.", "green."]
+    );
     let same = read_with(json!({"prompt": "q", "chosen": "a", "rejected": "a"}), None, Columns::default());
     assert!(same.unwrap_err().to_string().contains("the same"));
 }
@@ -96,7 +118,10 @@ fn a_missing_column_is_told_with_a_remedy() {
     assert!(e.starts_with("a.jsonl:12: the row has no column `text` (its columns are `txt`, `id`)"), "{e}");
     assert!(e.contains("did you mean `txt`?"), "{e}");
     let e = error(json!({"txt": "a", "id": 1}), None, Columns::default());
-    assert!(e.contains("cannot tell what the rows mean") && e.contains("did you mean `text` by `txt`?"), "{e}");
+    assert!(
+        e.contains("cannot tell what the rows mean") && e.contains("did you mean `text` by `txt`?"),
+        "{e}"
+    );
     let e = error(json!({"messages": [{"role": "alien", "content": "x"}]}), None, Columns::default());
     assert!(e.starts_with("a.jsonl:12: message 1 of `messages` has the unknown role `alien`"), "{e}");
     let e = error(json!({"text": ["a"]}), Some(Schema::Text), Columns::default());

@@ -14,8 +14,12 @@ pub(super) fn read(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Row>> {
     for (number, fields) in records {
         let place = Place { file: file.clone(), number, lines: true };
         if fields.len() != header.len() {
-            return Err(Error::data(format!("{place}: {} fields, the header has {}", fields.len(), header.len()))
-                .remedy("put fields with commas or line breaks into double quotes"));
+            return Err(Error::data(format!(
+                "{place}: {} fields, the header has {}",
+                fields.len(),
+                header.len()
+            ))
+            .remedy("put fields with commas or line breaks into double quotes"));
         }
         let values: Map<_, _> = header.iter().cloned().zip(fields.into_iter().map(Value::from)).collect();
         rows.push(Row { place, values });

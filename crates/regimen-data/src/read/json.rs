@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regimen_base::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::{Place, Row, utf8};
+use super::{Place, Row, newlines, utf8};
 
 /// One object a line; blank lines are skipped.
 pub(super) fn lines(file: &Arc<str>, bytes: &[u8], limit: usize) -> Result<Vec<Row>> {
@@ -85,7 +85,7 @@ impl Cursor<'_> {
 
     fn advance(&mut self, bytes: usize) {
         let end = (self.at + bytes).min(self.text.len());
-        self.line += self.text.as_bytes()[self.at..end].iter().filter(|b| **b == b'\n').count() as u64;
+        self.line += newlines(&self.text.as_bytes()[self.at..end]);
         self.at = end;
     }
 
@@ -97,8 +97,13 @@ impl Cursor<'_> {
 
     fn wrong(&self, file: &str, e: &serde_json::Error) -> Error {
         let line = self.line + e.line().max(1) as u64 - 1;
-        let before = if e.line() <= 1 { self.text[..self.at].len() - self.text[..self.at].rfind('\n').map_or(0, |p| p + 1) } else { 0 };
-        Error::data(format!("{file}:{line}:{}: {}", before + e.column(), reason(e))).remedy("correct the JSON of this row")
+        let before = if e.line() <= 1 {
+            self.text[..self.at].len() - self.text[..self.at].rfind('\n').map_or(0, |p| p + 1)
+        } else {
+            0
+        };
+        Error::data(format!("{file}:{line}:{}: {}", before + e.column(), reason(e)))
+            .remedy("correct the JSON of this row")
     }
 
     fn unclosed(&self, file: &str) -> Error {
@@ -129,8 +134,12 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 fn wrong_json(file: &str, line: u64, bytes: &[u8], e: &serde_json::Error) -> Error {
     if let Err(bad) = std::str::from_utf8(bytes) {
         let column = bad.valid_up_to();
-        return Error::data(format!("{file}:{line}:{}: not UTF-8 (byte 0x{:02x})", column + 1, bytes[column]))
-            .remedy("convert the file to UTF-8");
+        return Error::data(format!(
+            "{file}:{line}:{}: not UTF-8 (byte 0x{:02x})",
+            column + 1,
+            bytes[column]
+        ))
+        .remedy("convert the file to UTF-8");
     }
     Error::data(format!("{file}:{line}:{}: {}", e.column(), reason(e)))
         .remedy("correct the JSON of this line; every line must be one object")
@@ -179,20 +188,31 @@ mod tests {
         let mut bytes = b"{\"text\":\"".to_vec();
         bytes.resize(bytes.len() + (50 << 20), b'a');
         bytes.extend_from_slice(b"\"}");
-        let rows = lines(&"a.jsonl".into(), &bytes, super::super::ReadOptions::default().max_line_bytes).unwrap();
+        let rows =
+            lines(&"a.jsonl".into(), &bytes, super::super::ReadOptions::default().max_line_bytes).unwrap();
         assert_eq!(rows[0].values["text"].as_str().unwrap().len(), 50 << 20);
         let e = error(lines(&"a.jsonl".into(), &bytes, 1 << 20));
-        assert!(e.starts_with("a.jsonl:1: the line has 52428811 bytes, more than the limit of 1048576"), "{e}");
+        assert!(
+            e.starts_with("a.jsonl:1: the line has 52428811 bytes, more than the limit of 1048576"),
+            "{e}"
+        );
         assert!(e.contains("max-line-bytes"), "{e}");
     }
 
     #[test]
     fn arrays_know_their_lines() {
-        let rows = file(&"a.json".into(), b"[\n {\"text\": \"a\"},\n\n {\"text\":\n \"b\"}\n]\n", 100).unwrap();
+        let rows =
+            file(&"a.json".into(), b"[\n {\"text\": \"a\"},\n\n {\"text\":\n \"b\"}\n]\n", 100).unwrap();
         assert_eq!(rows.iter().map(|r| r.place.number).collect::<Vec<_>>(), [2, 4]);
         assert!(file(&"a.json".into(), b"[]", 100).unwrap().is_empty());
         assert_eq!(file(&"a.json".into(), b"{\"a\":1}\n{\"a\":2}", 100).unwrap().len(), 2);
-        for (bad, at) in [("[{\"a\":1}", "a.json:1:"), ("[{\"a\":1}\n{", "a.json:2:"), ("[{\"a\":1},\n{\"a\":}]", "a.json:2:6:"), ("[1]", "a.json:1:"), ("[{}] x", "a.json:1:")] {
+        for (bad, at) in [
+            ("[{\"a\":1}", "a.json:1:"),
+            ("[{\"a\":1}\n{", "a.json:2:"),
+            ("[{\"a\":1},\n{\"a\":}]", "a.json:2:6:"),
+            ("[1]", "a.json:1:"),
+            ("[{}] x", "a.json:1:"),
+        ] {
             let e = error(file(&"a.json".into(), bad.as_bytes(), 100));
             assert!(e.starts_with(at), "{bad}: {e}");
         }

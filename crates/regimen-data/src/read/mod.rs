@@ -34,7 +34,13 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { max_line_bytes: 64 << 20, text: TextSplit::Auto, schema: None, columns: Columns::default(), eval: 0.0 }
+        Self {
+            max_line_bytes: 64 << 20,
+            text: TextSplit::Auto,
+            schema: None,
+            columns: Columns::default(),
+            eval: 0.0,
+        }
     }
 }
 
@@ -107,12 +113,16 @@ pub(crate) fn is_plain_text(path: &Path) -> bool {
     matches!(path.extension().and_then(|e| e.to_str()), Some("txt" | "md" | "text" | "TXT" | "MD"))
 }
 
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.split(|b| *b == b'\n').count() as u64 - 1
+}
+
 /// The bytes as text, without a byte-order mark.
 pub(crate) fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|e| {
         let at = e.valid_up_to();
-        let line = 1 + bytes[..at].iter().filter(|b| **b == b'\n').count();
+        let line = 1 + newlines(&bytes[..at]);
         let column = at - bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1) + 1;
         Error::data(format!("{file}:{line}:{column}: not UTF-8 (byte 0x{:02x} at offset {at})", bytes[at]))
             .remedy("convert the file to UTF-8, for example with `iconv -f latin1 -t utf-8`")
@@ -125,7 +135,12 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_told_with_line_and_offset() {
-        let e = read_rows(Path::new("a.txt"), b"good\nba\xffd".to_vec(), &ReadOptions::default(), TextSplit::Files);
+        let e = read_rows(
+            Path::new("a.txt"),
+            b"good\nba\xffd".to_vec(),
+            &ReadOptions::default(),
+            TextSplit::Files,
+        );
         let e = e.unwrap_err().to_string();
         assert!(e.starts_with("a.txt:2:3: not UTF-8 (byte 0xff at offset 7)"), "{e}");
     }

@@ -106,19 +106,23 @@ mod tests {
         texts.iter().map(|t| ByteArray::from(*t)).collect()
     }
 
-    type Group<'a> = SerializedRowGroupWriter<'a, &'a mut Vec<u8>>;
+    type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
 
-    fn column<T: parquet::data_type::DataType>(g: &mut Group, values: &[T::T], d: Option<&[i16]>, r: Option<&[i16]>) {
+    fn column<T: parquet::data_type::DataType>(
+        g: &mut Group<'_>,
+        values: &[T::T],
+        d: Option<&[i16]>,
+        r: Option<&[i16]>,
+    ) {
         let mut column = g.next_column().unwrap().unwrap();
         column.typed::<T>().write_batch(values, d, r).unwrap();
         column.close().unwrap();
     }
 
     fn file(compression: Compression) -> Vec<u8> {
-        let mut bytes = Vec::new();
         let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
         let properties = Arc::new(WriterProperties::builder().set_compression(compression).build());
-        let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties).unwrap();
+        let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
         for part in 0..2 {
             let mut g = writer.next_row_group().unwrap();
             column::<ByteArrayType>(&mut g, &texts(&["ä", "b"]), None, None);
@@ -130,15 +134,16 @@ mod tests {
             column::<ByteArrayType>(&mut g, &texts(&["hi", "ho", "he"]), d, r);
             g.close().unwrap();
         }
-        writer.close().unwrap();
-        bytes
+        writer.into_inner().unwrap()
     }
 
     #[test]
     fn reads_all_kinds_of_values_in_every_compression() {
-        for compression in
-            [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(ZstdLevel::try_new(3).unwrap())]
-        {
+        for compression in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::ZSTD(ZstdLevel::try_new(3).unwrap()),
+        ] {
             let rows = read(&"a.parquet".into(), file(compression)).unwrap();
             assert_eq!(rows.len(), 4);
             let messages = serde_json::json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regimen_base::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::{Place, Row, TextSplit, utf8};
+use super::{Place, Row, TextSplit, newlines, utf8};
 
 pub(super) fn read(file: &Arc<str>, bytes: &[u8], split: TextSplit) -> Result<Vec<Row>> {
     let text = utf8(file, bytes)?;
@@ -13,7 +13,9 @@ pub(super) fn read(file: &Arc<str>, bytes: &[u8], split: TextSplit) -> Result<Ve
         TextSplit::Files => vec![(0, text)],
         TextSplit::BlankLines => paragraphs(text),
         TextSplit::Bytes(0) => {
-            return Err(Error::usage("documents of 0 bytes").remedy("give the size of a document in bytes, say 8192"));
+            return Err(
+                Error::usage("documents of 0 bytes").remedy("give the size of a document in bytes, say 8192")
+            );
         }
         TextSplit::Bytes(size) => cut(text, size),
         TextSplit::Auto => cut(text, (text.len() / 64).clamp(1 << 10, 16 << 10)),
@@ -21,7 +23,7 @@ pub(super) fn read(file: &Arc<str>, bytes: &[u8], split: TextSplit) -> Result<Ve
     let mut rows = Vec::with_capacity(pieces.len());
     let (mut line, mut seen) = (1, 0);
     for (at, piece) in pieces {
-        line += text.as_bytes()[seen..at].iter().filter(|b| **b == b'\n').count() as u64;
+        line += newlines(&text.as_bytes()[seen..at]);
         seen = at;
         if !piece.trim().is_empty() {
             let values = Map::from_iter([("text".to_owned(), Value::from(piece))]);

@@ -29,7 +29,8 @@ impl Mix {
 
     /// The border of each source's share in 0..1, ascending to 1.
     fn borders(&self, lens: &[Option<u64>]) -> Result<Vec<f64>> {
-        let weights: Vec<f64> = match (&self.weights[..], lens.iter().copied().collect::<Option<Vec<u64>>>()) {
+        let weights: Vec<f64> = match (&self.weights[..], lens.iter().copied().collect::<Option<Vec<u64>>>())
+        {
             ([], Some(lens)) => lens.iter().map(|l| *l as f64).collect(),
             ([], None) => lens.iter().map(|l| if *l == Some(0) { 0.0 } else { 1.0 }).collect(),
             (weights, _) => weights.to_vec(),
@@ -37,7 +38,13 @@ impl Mix {
         check(&weights, lens)?;
         let sum: f64 = weights.iter().sum();
         let mut reached = 0.0;
-        Ok(weights.iter().map(|w| { reached += w; reached / sum }).collect())
+        Ok(weights
+            .iter()
+            .map(|w| {
+                reached += w;
+                reached / sum
+            })
+            .collect())
     }
 
     /// The source of draw `at`.
@@ -59,7 +66,8 @@ fn check(weights: &[f64], lens: &[Option<u64>]) -> Result<()> {
         return Err(Error::usage(format!("{bad} is no weight")).remedy("weights are numbers from 0 up"));
     }
     if let Some(i) = (0..lens.len()).find(|i| weights[*i] > 0.0 && lens[*i] == Some(0)) {
-        return Err(Error::data(format!("source {i} has a weight but no rows")).remedy("check its data, or give it weight 0"));
+        return Err(Error::data(format!("source {i} has a weight but no rows"))
+            .remedy("check its data, or give it weight 0"));
     }
     if weights.iter().all(|w| *w == 0.0) {
         return Err(Error::usage("all weights are 0").remedy("give at least one source a weight above 0"));
@@ -116,7 +124,10 @@ impl Sampler for Mix {
 
 impl Persist for Mix {
     fn save(&self) -> State {
-        State::new().with("position", self.position).with("cursors", self.cursors.clone()).with("weights", self.weights.clone())
+        State::new()
+            .with("position", self.position)
+            .with("cursors", self.cursors.clone())
+            .with("weights", self.weights.clone())
     }
 
     fn load(&mut self, mut state: State) -> Result<(), StateError> {

@@ -46,8 +46,10 @@ fn finite(catalogue: &Catalogue, sampler: &str) -> Result<u64> {
     match catalogue.total(Split::Train) {
         Some(0) => Err(nothing(catalogue)),
         Some(total) => Ok(total),
-        None => Err(Error::usage(format!("sampler `{sampler}` needs sources that end, and a task without `take` does not"))
-            .remedy("limit the task with `take`, or use the sampler `mix`")),
+        None => Err(Error::usage(format!(
+            "sampler `{sampler}` needs sources that end, and a task without `take` does not"
+        ))
+        .remedy("limit the task with `take`, or use the sampler `mix`")),
     }
 }
 

@@ -29,7 +29,8 @@ impl Source for Counted {
 }
 
 fn catalogue(lens: &[Option<u64>]) -> Catalogue {
-    let sources = lens.iter().enumerate().map(|(i, len)| Arc::new(Counted(i as u32, *len)) as Arc<dyn Source>);
+    let sources =
+        lens.iter().enumerate().map(|(i, len)| Arc::new(Counted(i as u32, *len)) as Arc<dyn Source>);
     Catalogue::new(sources.collect()).unwrap()
 }
 
@@ -89,7 +90,10 @@ fn shuffle_has_everything_once_an_epoch_in_another_order() {
         assert_eq!(epoch.iter().map(|d| d.id).collect::<BTreeSet<_>>().len(), 100);
         assert!(epoch.iter().all(|d| d.view == i as u64));
     }
-    assert_ne!(epochs[0].iter().map(|d| d.id).collect::<Vec<_>>(), epochs[1].iter().map(|d| d.id).collect::<Vec<_>>());
+    assert_ne!(
+        epochs[0].iter().map(|d| d.id).collect::<Vec<_>>(),
+        epochs[1].iter().map(|d| d.id).collect::<Vec<_>>()
+    );
 }
 
 #[test]

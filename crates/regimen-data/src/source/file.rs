@@ -36,10 +36,13 @@ impl FileSource {
         let paths = files.list(path)?;
         let (schema, examples) = read_all(number, &paths, files, options)?;
         let Some(schema) = schema.filter(|_| !examples.is_empty()) else {
-            return Err(Error::data(format!("{name}: there are no rows")).remedy("check the path and the files"));
+            return Err(
+                Error::data(format!("{name}: there are no rows")).remedy("check the path and the files")
+            );
         };
         let sides = holdout::sides(examples.iter().map(|(_, example)| example), options.eval);
-        let mut source = Self { number, name, schema, files: paths.len(), train: Vec::new(), eval: Vec::new() };
+        let mut source =
+            Self { number, name, schema, files: paths.len(), train: Vec::new(), eval: Vec::new() };
         for (row, side) in examples.into_iter().zip(sides) {
             source.side_mut(side).push(row);
         }
@@ -92,7 +95,10 @@ impl FileSource {
 type Rows = Vec<(Place, Example)>;
 
 fn read_all(
-    number: u32, paths: &[PathBuf], files: &dyn Files, options: &ReadOptions,
+    number: u32,
+    paths: &[PathBuf],
+    files: &dyn Files,
+    options: &ReadOptions,
 ) -> Result<(Option<Detected>, Rows)> {
     let many = paths.iter().filter(|p| is_plain_text(p)).count() >= MANY_FILES;
     let split = if many && options.text == TextSplit::Auto { TextSplit::Files } else { options.text };
@@ -130,7 +136,9 @@ impl Source for FileSource {
         let found = usize::try_from(index).ok().and_then(|i| side.get(i));
         found
             .map(|(_, example)| example.clone())
-            .ok_or_else(|| Error::failed(format!("there is no row {index} among {} of {}", side.len(), split.name())))
+            .ok_or_else(|| {
+                Error::failed(format!("there is no row {index} among {} of {}", side.len(), split.name()))
+            })
             .within(|| self.name.clone())
     }
 
@@ -140,7 +148,8 @@ impl Source for FileSource {
     }
 
     fn describe(&self) -> String {
-        let held = if self.eval.is_empty() { String::new() } else { format!(", {} held out", self.eval.len()) };
+        let held =
+            if self.eval.is_empty() { String::new() } else { format!(", {} held out", self.eval.len()) };
         let files = if self.files == 1 { String::new() } else { format!(" in {} files", self.files) };
         format!("{}: {}, {} rows{files}{held}", self.name, self.schema, self.train.len() + self.eval.len())
     }
@@ -162,7 +171,7 @@ mod tests {
     }
 
     fn numbered(rows: impl Iterator<Item = u32>) -> String {
-        rows.map(|i| format!("{{\"text\":\"row {i}\"}}\n")).collect()
+        rows.fold(String::new(), |all, i| all + &format!("{{\"text\":\"row {i}\"}}\n"))
     }
 
     #[test]
@@ -204,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_single_text_is_cut_and_many_are_not() {
-        let text = "a line of some words\n".repeat(1000);
+        let text = (0..1000).fold(String::new(), |all, i| all + &format!("line {i} of some words\n"));
         let source = open(&InMemory::new().with("d/a.txt", text.clone()), 0.05).unwrap();
         assert!(source.len(Split::Train).unwrap() > 10 && source.len(Split::Eval).unwrap() > 0);
         let files = (0..40).fold(InMemory::new(), |f, i| f.with(format!("d/{i}.txt"), format!("{i} {text}")));

@@ -43,8 +43,11 @@ impl Source for TaskSource {
 
     fn get(&self, index: u64, split: Split) -> Result<Example> {
         if let Some(take) = self.take.filter(|take| index >= *take) {
-            return Err(Error::failed(format!("task `{}` was limited to {take} items, there is no item {index}", self.name()))
-                .remedy("raise `take`"));
+            return Err(Error::failed(format!(
+                "task `{}` was limited to {take} items, there is no item {index}",
+                self.name()
+            ))
+            .remedy("raise `take`"));
         }
         let mut example = self.task.example(split, self.key.child(split.name()).at(index));
         example.id = ExampleId { source: self.number, index };
@@ -60,5 +63,47 @@ impl Source for TaskSource {
             Some(take) => format!("{}: task, {take} items", self.name()),
             None => format!("{}: task, endless", self.name()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Body;
+    use crate::task::{Judgement, Parse};
+
+    /// Its items are the keys they are made from.
+    struct Echo;
+
+    impl Task for Echo {
+        fn name(&self) -> &'static str {
+            "echo"
+        }
+        fn example(&self, _: Split, key: Key) -> Example {
+            Example::new(ExampleId { source: 99, index: 99 }, Body::Text(format!("{key:?}")))
+        }
+        fn judge(&self, _: &Example, _: &str) -> Judgement {
+            Judgement { score: 0.0, parse: Parse::Missing }
+        }
+        fn alphabet(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn items_depend_on_index_and_split_and_end_where_told() {
+        let source = TaskSource::new(2, Arc::new(Echo), Key::new(1), Some(3));
+        let item = |i, split| source.get(i, split).unwrap();
+        assert_eq!(item(1, Split::Train), item(1, Split::Train));
+        assert_eq!(item(1, Split::Train).id, ExampleId { source: 2, index: 1 });
+        let mut bodies: Vec<_> = (0..3)
+            .flat_map(|i| [item(i, Split::Train), item(i, Split::Eval)])
+            .map(|e| format!("{:?}", e.body))
+            .collect();
+        bodies.sort();
+        bodies.dedup();
+        assert_eq!((bodies.len(), source.len(Split::Train)), (6, Some(3)));
+        assert!(source.get(3, Split::Train).unwrap_err().to_string().contains("limited to 3 items"));
+        assert_eq!(TaskSource::new(0, Arc::new(Echo), Key::new(1), None).len(Split::Eval), None);
     }
 }

@@ -1,10 +1,11 @@
 //! Training a BPE over bytes (Sennrich et al. 2016, "Neural machine translation of rare words with subword units").
 
 use regimen_base::{Error, Result};
+use tokenizers::Trainer;
 use tokenizers::pipeline::{PreTokenizer, PreTokenizerScratch};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::trainers::BpeTrainer;
-use tokenizers::{AddedToken, Trainer};
+use tokenizers::vocab::bucket_added_vocabulary::AddedToken;
 
 use super::Tokenizer;
 use super::own::SPECIALS;
@@ -25,8 +26,10 @@ impl Tokenizer {
         I::Item: AsRef<str> + Send,
     {
         if vocab_size < BASE {
-            return Err(Error::usage(format!("a vocabulary of {vocab_size} tokens is too small for a BPE over bytes"))
-                .remedy(format!("at least {BASE}; 4096 suits a small model")));
+            return Err(Error::usage(format!(
+                "a vocabulary of {vocab_size} tokens is too small for a BPE over bytes"
+            ))
+            .remedy(format!("at least {BASE}; 4096 suits a small model")));
         }
         let bytes = Self::byte()?;
         let letters = ByteLevel::alphabet();

@@ -13,7 +13,8 @@ impl Tokenizer {
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
         let mut config = self.0.config.clone();
         config.entry("tokenizer_class").or_insert_with(|| "PreTrainedTokenizerFast".into());
-        let named = ROLES.iter().filter_map(|role| Some(((*role).to_owned(), Value::from(self.named(role)?))));
+        let named =
+            ROLES.iter().filter_map(|role| Some(((*role).to_owned(), Value::from(self.named(role)?))));
         let named: Map<String, Value> = named.collect();
         for (role, name) in &named {
             config.entry(role.clone()).or_insert_with(|| name.clone());

@@ -20,18 +20,23 @@ impl Tokenizer {
     pub fn from_json(json: &[u8], config: Option<&[u8]>) -> Result<Self> {
         let config = match config {
             None => Map::new(),
-            Some(bytes) => serde_json::from_slice(bytes).map_err(|e| wrong(&format!("tokenizer_config.json: {e}")))?,
+            Some(bytes) => {
+                serde_json::from_slice(bytes).map_err(|e| wrong(&format!("tokenizer_config.json: {e}")))?
+            }
         };
-        let mut root: Value = serde_json::from_slice(json).map_err(|e| wrong(&format!("tokenizer.json: {e}")))?;
+        let mut root: Value =
+            serde_json::from_slice(json).map_err(|e| wrong(&format!("tokenizer.json: {e}")))?;
         tokenizers::canonicalize_value(&mut root).map_err(|e| wrong(&format!("tokenizer.json: {e}")))?;
-        let pipeline =
-            tokenizers::from_json(&root.to_string()).map_err(|e| wrong(&format!("tokenizer.json: {e}")))?;
         let model = root.get("model").unwrap_or(&Value::Null);
         let spelling = spelling(model);
-        let mut vocabulary =
-            Vocabulary::of_model(model, spelling).ok_or_else(|| wrong("tokenizer.json: `model.vocab` is not a vocabulary"))?;
+        let mut vocabulary = Vocabulary::of_model(model, spelling)
+            .ok_or_else(|| wrong("tokenizer.json: `model.vocab` is not a vocabulary"))?;
         let alphabet = alphabet(&root, model, &vocabulary);
         let specials = Specials::new(added(&root, &mut vocabulary)?);
+        let unk = unknown(model, &vocabulary);
+        // only now that no id is absurd: the library makes tables as long as the highest
+        let pipeline =
+            tokenizers::from_json(&root.to_string()).map_err(|e| wrong(&format!("tokenizer.json: {e}")))?;
         let mut inner = Inner {
             json: json.into(),
             vocabulary: Arc::new(vocabulary),
@@ -42,6 +47,7 @@ impl Tokenizer {
             bos: None,
             eos: None,
             pad: None,
+            unk,
             pipeline,
             config,
         };
@@ -61,9 +67,11 @@ impl Tokenizer {
     pub fn chat_template(&self) -> Option<&str> {
         match self.0.config.get("chat_template")? {
             Value::String(source) => Some(source),
-            Value::Array(named) => {
-                named.iter().find(|t| t.get("name").is_some_and(|n| n == "default"))?.get("template")?.as_str()
-            }
+            Value::Array(named) => named
+                .iter()
+                .find(|t| t.get("name").is_some_and(|n| n == "default"))?
+                .get("template")?
+                .as_str(),
             _ => None,
         }
     }
@@ -113,6 +121,12 @@ fn spelling(model: &Value) -> Spelling {
     }
 }
 
+/// The id of what is not in the vocabulary.
+fn unknown(model: &Value, vocabulary: &Vocabulary) -> Option<u32> {
+    let named = model.get("unk_token").and_then(Value::as_str).and_then(|name| vocabulary.id(name));
+    named.or_else(|| u32::try_from(model.get("unk_id")?.as_u64()?).ok())
+}
+
 /// The characters that a BPE over characters knows, where no others can be encoded: it would drop them silently.
 fn alphabet(root: &Value, model: &Value, vocabulary: &Vocabulary) -> Option<BTreeSet<char>> {
     let on = |key: &str| model.get(key).is_some_and(|v| !v.is_null() && v != false);
@@ -134,7 +148,9 @@ fn added(root: &Value, vocabulary: &mut Vocabulary) -> Result<Vec<Special>> {
     for token in root.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
         let flag = |key: &str| token.get(key).and_then(Value::as_bool).unwrap_or(false);
         let name = token.get("content").and_then(Value::as_str);
-        let (Some(name), Some(id)) = (name, token.get("id").and_then(Value::as_u64).filter(|id| *id < MAX_ID)) else {
+        let (Some(name), Some(id)) =
+            (name, token.get("id").and_then(Value::as_u64).filter(|id| *id < MAX_ID))
+        else {
             return Err(wrong("tokenizer.json: an added token without `id` or `content`"));
         };
         let id = id as u32;
@@ -144,7 +160,12 @@ fn added(root: &Value, vocabulary: &mut Vocabulary) -> Result<Vec<Special>> {
         let special = flag("special");
         vocabulary.enter(name, id, if special { Vec::new() } else { name.as_bytes().to_vec() });
         if special {
-            specials.push(Special { name: name.to_owned(), id, lstrip: flag("lstrip"), rstrip: flag("rstrip") });
+            specials.push(Special {
+                name: name.to_owned(),
+                id,
+                lstrip: flag("lstrip"),
+                rstrip: flag("rstrip"),
+            });
         }
     }
     Ok(specials)

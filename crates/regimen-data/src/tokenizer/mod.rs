@@ -41,6 +41,8 @@ struct Inner {
     bos: Option<u32>,
     eos: Option<u32>,
     pad: Option<u32>,
+    /// What the model makes of unknown text: a special token that text may give.
+    unk: Option<u32>,
 }
 
 impl Tokenizer {
@@ -52,7 +54,7 @@ impl Tokenizer {
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>> {
         self.check_alphabet(text)?;
         let ids = self.run(text, true)?;
-        if ids.iter().any(|id| self.0.specials.contains(*id)) { self.encode_apart(text) } else { Ok(ids) }
+        if ids.iter().any(|id| self.intrudes(*id)) { self.encode_apart(text) } else { Ok(ids) }
     }
 
     /// Encodes what a chat template rendered: special tokens are recognised, none is added.
@@ -139,6 +141,10 @@ impl Tokenizer {
         self.0.local
     }
 
+    fn intrudes(&self, id: u32) -> bool {
+        self.0.specials.contains(id) && self.0.unk != Some(id)
+    }
+
     fn check_alphabet(&self, text: &str) -> Result<()> {
         let Some(alphabet) = &self.0.alphabet else { return Ok(()) };
         match text.char_indices().find(|(_, c)| !alphabet.contains(c)) {
@@ -172,7 +178,7 @@ impl Tokenizer {
             ids.extend(self.run(&text[start..cut], true)?);
             start = cut;
         }
-        match ids.iter().find(|id| self.0.specials.contains(**id)) {
+        match ids.iter().find(|id| self.intrudes(**id)) {
             None => Ok(ids),
             Some(id) => Err(Error::data(format!(
                 "the tokenizer makes the special token `{}` of plain text",

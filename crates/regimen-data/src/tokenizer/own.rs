@@ -10,7 +10,8 @@ use super::Tokenizer;
 use crate::template::DEFAULT_TEMPLATE;
 
 /// Ids 0.. of our own tokenizers. `<eos>` ends a document and a reply; the markers begin a turn.
-pub(super) const SPECIALS: [&str; 7] = ["<pad>", "<bos>", "<eos>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"];
+pub(super) const SPECIALS: [&str; 7] =
+    ["<pad>", "<bos>", "<eos>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"];
 const UNK: &str = "<unk>";
 
 /// What a character tokenizer does with a character outside its alphabet.
@@ -30,7 +31,9 @@ impl Tokenizer {
     /// An empty alphabet.
     pub fn char(alphabet: &str, unknown: Unknown) -> Result<Self> {
         if alphabet.is_empty() {
-            return Err(Error::usage("a character tokenizer without characters").remedy("give it an alphabet"));
+            return Err(
+                Error::usage("a character tokenizer without characters").remedy("give it an alphabet")
+            );
         }
         let mut names: Vec<String> = SPECIALS.iter().map(|s| (*s).to_owned()).collect();
         let unk = unknown == Unknown::Unk;
@@ -51,7 +54,8 @@ impl Tokenizer {
 
     /// A BPE over bytes. Digits stand alone, words are parted as GPT-2 does: SmolLM2's choice, which suits arithmetic.
     pub(super) fn byte_level(names: &[String], merges: &[(String, String)]) -> Result<Self> {
-        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let bytes =
+            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
         let parts = json!([{"type": "Digits", "individual_digits": true}, bytes]);
         let pre_tokenizer = json!({"type": "Sequence", "pretokenizers": parts});
         build(&names[..SPECIALS.len()], model(names, merges, None), pre_tokenizer, bytes)
@@ -59,7 +63,8 @@ impl Tokenizer {
 }
 
 fn model(names: &[String], merges: &[(String, String)], unk: Option<&str>) -> Value {
-    let vocab: Map<String, Value> = names.iter().enumerate().map(|(id, n)| (n.clone(), Value::from(id))).collect();
+    let vocab: Map<String, Value> =
+        names.iter().enumerate().map(|(id, n)| (n.clone(), Value::from(id))).collect();
     json!({
         "type": "BPE", "dropout": null, "unk_token": unk, "continuing_subword_prefix": null,
         "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,

@@ -103,7 +103,12 @@ mod tests {
     use super::*;
 
     fn specials() -> Specials {
-        let special = |(id, name): (usize, &&str)| Special { name: (*name).to_owned(), id: id as u32, lstrip: false, rstrip: false };
+        let special = |(id, name): (usize, &&str)| Special {
+            name: (*name).to_owned(),
+            id: id as u32,
+            lstrip: false,
+            rstrip: false,
+        };
         let mut all: Vec<_> = ["<a>", "<a>b", "<a><a>x"].iter().enumerate().map(special).collect();
         all.push(Special { name: "<s>".into(), id: 9, lstrip: true, rstrip: true });
         Specials::new(all)

@@ -6,18 +6,20 @@ use super::Tokenizer;
 pub struct DecodeStream {
     tokenizer: Tokenizer,
     skip_special: bool,
-    /// Ids whose text may still change, behind those whose text is the context of the next.
+    /// The ids of the last text that was given out, then those whose text is still open. The former stay because some
+    /// decoders treat the first token of a text, or a byte without its neighbours, in another way.
     ids: Vec<u32>,
-    /// How much of the text of `ids` was given out.
+    context: usize,
+    /// The length of the context's text.
     given: usize,
 }
 
-/// A broken character cannot be longer; after so many ids with nothing whole in them, what is broken stays broken.
+/// A character has at most four bytes: after so many open ids, what is broken stays broken.
 const PATIENCE: usize = 8;
 
 impl DecodeStream {
     pub(super) fn new(tokenizer: Tokenizer, skip_special: bool) -> Self {
-        Self { tokenizer, skip_special, ids: Vec::new(), given: 0 }
+        Self { tokenizer, skip_special, ids: Vec::new(), context: 0, given: 0 }
     }
 
     /// Takes an id and gives the text that is now certain, often none.
@@ -25,30 +27,30 @@ impl DecodeStream {
         self.ids.push(id);
         let text = self.text();
         let broken = text.ends_with('\u{fffd}');
-        if broken && self.ids.len() < PATIENCE {
+        if broken && self.ids.len() - self.context < PATIENCE {
             return String::new();
         }
         let new = text.get(self.given..).unwrap_or_default().to_owned();
-        // the last id stays as context: some decoders treat the first token of a text differently
-        self.ids.drain(..self.ids.len() - 1);
-        self.given = if broken { self.restart() } else { self.text().len() };
+        if broken {
+            self.ids.clear();
+        } else if !new.is_empty() {
+            self.ids.drain(..self.context);
+        }
+        self.context = self.ids.len();
+        self.given = self.text().len();
         new
     }
 
     /// Gives what is left, broken characters as U+FFFD.
     pub fn finish(&mut self) -> String {
         let text = self.text();
+        let left = text.get(self.given..).unwrap_or_default().to_owned();
         self.ids.clear();
-        let from = std::mem::take(&mut self.given);
-        text.get(from..).unwrap_or_default().to_owned()
+        (self.context, self.given) = (0, 0);
+        left
     }
 
     fn text(&self) -> String {
         self.tokenizer.decode(&self.ids, self.skip_special)
-    }
-
-    fn restart(&mut self) -> usize {
-        self.ids.clear();
-        0
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Spelling {
 }
 
 /// The largest id a file may name: a hostile one must not make us allocate.
-pub(super) const MAX_ID: u64 = 1 << 24;
+pub(super) const MAX_ID: u64 = 1 << 22;
 
 impl Vocabulary {
     /// From the `model` of a `tokenizer.json`; `None` when its `vocab` is none or has absurd ids.
@@ -37,7 +37,10 @@ impl Vocabulary {
         match model.get("vocab")? {
             Value::Object(tokens) => tokens.iter().try_for_each(|(name, id)| enter(name, id.as_u64()?))?,
             Value::Array(pieces) => {
-                pieces.iter().enumerate().try_for_each(|(id, piece)| enter(piece.get(0)?.as_str()?, id as u64))?;
+                pieces
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(id, piece)| enter(piece.get(0)?.as_str()?, id as u64))?;
             }
             _ => return None,
         }

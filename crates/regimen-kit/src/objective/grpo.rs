@@ -2,7 +2,7 @@
 //! which is an objective of its own here).
 //!
 //! Its named variants are settings: DAPO is `clip-high = 0.28`, `reduce = "per-token"`; Dr. GRPO is an advantage
-//! without `std` and `reduce = <longest completion>`; GSPO (Zheng et al. 2025) is `ratio = "sequence"`.
+//! without `std` and `reduce = { constant = <longest completion> }`; GSPO (Zheng et al. 2025) is `ratio = "sequence"`.
 
 use burn::{IndexingUpdateOp, Tensor};
 use regimen_base::Result;
@@ -94,7 +94,7 @@ fn per_unit_mean(cx: &LossCx, values: Tensor<1>, weights: &[f32]) -> Tensor<1> {
     let share = |(&w, &u): (&f32, &u32)| if w == 0.0 { 0.0 } else { w / totals[u as usize] };
     let shares: Vec<f32> = weights.iter().zip(&cx.picks.unit).map(share).collect();
     let units = cx.units();
-    Tensor::<1>::zeros([cx.picks.units], &cx.device.for_grad(false))
+    Tensor::<1>::zeros([cx.picks.units], &cx.device.tensors(false))
         .select_assign(0, units.clone(), values * cx.constant(shares), IndexingUpdateOp::Add)
         .select(0, units)
 }

@@ -9,7 +9,7 @@ const BLOCK: [&str; 13] = [
     "attn.q",       // bthd queries, before norm and rotation
     "attn.k",       // bthd keys, before norm and rotation
     "attn.v",       // bthd values
-    "attn.scores",  // bhqk scaled products, before the softmax
+    "attn.scores",  // bhqk scaled products, before the softmax; the lowest f32 where masked
     "attn.pattern", // bhqk weights after the softmax
     "attn.z",       // bthd mixed values, before the output projection
     "attn.out",     // btd  what attention adds to the stream

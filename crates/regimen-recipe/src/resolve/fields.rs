@@ -39,6 +39,10 @@ impl Resolver<'_> {
             let at = field_place(field, place);
             let node = match self.winner(field, &entries) {
                 Some(entry) => self.value(&field.ty, &entry.value, &at),
+                // the refusal of the old name says what to write
+                None if table.entries.iter().any(|e| refuses(field, &e.key)) => {
+                    Node::broken(&at.path, table_at)
+                }
                 None => self.fallback(field, table_at, place, &at, overrides),
             };
             nodes.push((field.name.into(), node));
@@ -89,7 +93,7 @@ impl Resolver<'_> {
             Fallback::Required => {
                 let message = format!("{} needs `{}`", owner.title, field.name);
                 let diag = Diag::new(message)
-                    .at(table_at, format!("add `{} = …`", field.name))
+                    .at(table_at, addition(field))
                     .note(format!("{}: {}; {}", field.name, field.doc, field.ty.describe()))
                     .note(format!("see: regimen explain {}", owner.topic));
                 self.diags.push(diag);
@@ -114,9 +118,11 @@ impl Resolver<'_> {
         let key = entry.key.as_str();
         let message = format!("{} has no field `{key}`", place.title);
         let renamed = specs.iter().flat_map(|f| f.renamed).find(|(old, _)| same_key(old, key));
-        let label = match renamed {
-            Some((_, remedy)) => (*remedy).to_owned(),
-            None => self.elsewhere(key, place).unwrap_or_else(|| {
+        let other = place.others.iter().find(|(fields, _)| fields.iter().any(|f| f.answers_to(key)));
+        let label = match (renamed, other) {
+            (Some((_, remedy)), _) => (*remedy).to_owned(),
+            (None, Some((_, label))) => label.clone(),
+            (None, None) => self.elsewhere(key, place).unwrap_or_else(|| {
                 let names: Vec<&str> = specs
                     .iter()
                     .flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()))
@@ -152,6 +158,20 @@ impl Resolver<'_> {
     }
 }
 
+fn refuses(field: &Field, key: &str) -> bool {
+    field.renamed.iter().any(|(old, _)| same_key(old, key))
+}
+
+/// What to add for a field that is missing.
+fn addition(field: &Field) -> String {
+    match field.ty {
+        Ty::List(Ty::Table(_) | Ty::Variants(_)) => format!("add a [[{}]]", field.name),
+        Ty::Table(_) => format!("add `{} = {{ … }}`", field.name),
+        Ty::Map(_) => format!("add `{}.NAME = {{ … }}`", field.name),
+        _ => format!("add `{} = …`", field.name),
+    }
+}
+
 fn field_place(field: &Field, owner: &Place) -> Place {
     let topic = if owner.topic == "recipe" {
         field.name.to_owned()
@@ -159,14 +179,9 @@ fn field_place(field: &Field, owner: &Place) -> Place {
         format!("{}.{}", owner.topic, field.name)
     };
     let path = join(&owner.path, field.name);
-    Place {
-        title: format!("`{path}`"),
-        path,
-        name: field.name.to_owned(),
-        topic,
-        range: field.range,
-        in_list: false,
-    }
+    let (title, name) = (format!("`{path}`"), field.name.to_owned());
+    let (range, fallback) = (field.range, field.fallback);
+    Place { path, name, topic, title, range, in_list: false, fallback, others: Vec::new() }
 }
 
 /// `fields: clip, clip-high, ratio (token | sequence)`.

@@ -10,14 +10,16 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::hint;
 use crate::kind::Catalogue;
-use crate::merge::id_of;
+use crate::merge::call_name;
 use crate::node::{Node, Value};
 use crate::path::join;
 use crate::raw::{Raw, RawTable, RawValue};
 use crate::report::Diag;
 use crate::source::{Origin, Sources};
-use crate::spec::{Field, Range, Ty};
+use crate::spec::{Fallback, Field, Range, Ty};
+use crate::top::TOP;
 use crate::topics;
 
 /// Walks a tree against its spec.
@@ -48,6 +50,10 @@ pub(crate) struct Place {
     pub range: Range,
     /// It is an item of a list, which has its room's shared fields.
     pub in_list: bool,
+    /// What stands there when nothing is said, which a table without `kind` changes.
+    pub fallback: Fallback,
+    /// Fields that the table would have if it were something else, and what it would have to be.
+    pub others: Vec<(&'static [Field], String)>,
 }
 
 impl Place {
@@ -60,6 +66,8 @@ impl Place {
             title: "the recipe".to_owned(),
             range: Range::ANY,
             in_list: false,
+            fallback: Fallback::Absent,
+            others: Vec::new(),
         }
     }
 
@@ -70,12 +78,20 @@ impl Place {
         } else {
             format!("{} `{step}`", self.name)
         };
-        Self { path: join(&self.path, step), title, in_list: true, ..self.clone() }
+        Self {
+            path: join(&self.path, step),
+            title,
+            in_list: true,
+            fallback: Fallback::Absent,
+            ..self.clone()
+        }
     }
 
     /// An entry of the map that stands here.
     fn entry(&self, key: &str) -> Self {
-        Self { path: join(&self.path, key), title: format!("{} `{key}`", self.name), ..self.clone() }
+        let title = format!("{} `{key}`", self.name);
+        let (path, name) = (join(&self.path, key), join(&self.name, key));
+        Self { path, name, title, fallback: Fallback::Absent, ..self.clone() }
     }
 }
 
@@ -86,14 +102,13 @@ impl<'a> Resolver<'a> {
         Self { catalogue, sources, named, used, names_off: false, diags: Vec::new() }
     }
 
-    /// The recipe's own fields.
-    pub fn root_fields(
-        &mut self,
-        specs: &[&'static Field],
-        table: &RawTable,
-        at: &Origin,
-    ) -> Vec<(Arc<str>, Node)> {
-        self.fields(specs, table, at, &Place::root(), &[], false)
+    /// The whole recipe, without what is used up before.
+    pub fn root(&mut self, raw: &Raw) -> Node {
+        let specs: Vec<&'static Field> = TOP.iter().filter(|f| !matches!(f.name, "base" | "arm")).collect();
+        let empty = RawTable::default();
+        let table = raw.as_table().unwrap_or(&empty);
+        let fields = self.fields(&specs, table, &raw.origin, &Place::root(), &[], false);
+        Node::new("", &raw.origin, Value::Table(fields))
     }
 
     /// The node for `raw`.
@@ -114,19 +129,25 @@ impl<'a> Resolver<'a> {
             Ty::Map(inner) => self.map(ty, inner, raw, place),
             Ty::OneOrNamed(inner) => {
                 let names_off = std::mem::replace(&mut self.names_off, true);
-                let node = self.one_or_named(ty, inner, raw, place);
+                let node = self.one_or_named(ty, inner, raw, &Place { in_list: true, ..place.clone() });
                 self.names_off = names_off;
                 node
             }
             Ty::Kind(rooms) => self.kind(ty, rooms, raw, place),
             Ty::KindOr(rooms, fields) => match raw.as_table() {
                 Some(table) if table.get("kind").is_none() => self.plain_table(fields, table, raw, place),
-                _ => self.kind(ty, rooms, raw, place),
+                _ => {
+                    let others = vec![(
+                        *fields,
+                        "it stands only where no `kind` does: keep one of the two".to_owned(),
+                    )];
+                    self.kind(ty, rooms, raw, &Place { others, ..place.clone() })
+                }
             },
             Ty::Variants(variants) => self.variant(ty, variants, raw, place),
             Ty::OneOf(types) => match types.iter().find(|t| scalar::fits(t, raw)) {
                 Some(found) => self.value(found, raw, place),
-                None => self.wrong(ty, raw, place, ""),
+                None => self.wrong(ty, raw, place, &nearest_choice(types, raw)),
             },
             Ty::Any => match any(raw) {
                 Ok(json) => Node::new(&place.path, &raw.origin, Value::Any(json)),
@@ -156,22 +177,18 @@ impl<'a> Resolver<'a> {
             _ => return,
         };
         if let Some(out) = numbers.into_iter().find(|&x| !place.range.contains(x)) {
-            let limits = place.range.describe();
-            let message = format!("`{}` must be {limits}, found {out}", place.name);
-            self.diags.push(Diag::new(message).at(&raw.origin, limits).note(self.see(&place.topic)));
+            let message = format!("`{}` must be {}", place.name, place.range.describe());
+            self.diags
+                .push(Diag::new(message).at(&raw.origin, format!("found {out}")).note(see(&place.topic)));
         }
     }
 
     /// Reports a value of another type.
     fn wrong(&mut self, ty: &Ty, raw: &Raw, place: &Place, remedy: &str) -> Node {
-        let message = format!("`{}` must be {}, found {}", place.name, ty.describe(), raw.found());
-        self.diags.push(Diag::new(message).at(&raw.origin, remedy).note(self.see(&place.topic)));
+        let message = format!("`{}` must be {}", place.name, ty.describe());
+        let label = if remedy.is_empty() { format!("found {}", raw.found()) } else { remedy.to_owned() };
+        self.diags.push(Diag::new(message).at(&raw.origin, label).note(see(&place.topic)));
         Node::broken(&place.path, &raw.origin)
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a part of the walk")]
-    fn see(&self, topic: &str) -> String {
-        format!("see: regimen explain {topic}")
     }
 
     fn list(&mut self, inner: &'static Ty, items: &[Raw], raw: &Raw, place: &Place) -> Node {
@@ -188,7 +205,7 @@ impl<'a> Resolver<'a> {
         let mut entries: Vec<(Arc<str>, Node)> = Vec::with_capacity(table.entries.len());
         for entry in &table.entries {
             if let Some(fault) = name_fault(&entry.key) {
-                let message = format!("`{}` cannot name {}", entry.key, article(&place.name));
+                let message = format!("`{}` cannot be a name in `{}`", entry.key, place.name);
                 self.diags.push(Diag::new(message).at(&entry.key_at, fault));
                 continue;
             }
@@ -205,13 +222,13 @@ impl<'a> Resolver<'a> {
         for entry in &table.entries {
             if let Some(kind) = self.catalogue.find(&topics::rooms_of(inner), &entry.key) {
                 let message =
-                    format!("`{}` is a kind already, so it cannot name {}", entry.key, article(&place.name));
+                    format!("`{}` cannot name a data set: it is a kind of {}", entry.key, kind.room.name());
                 let label = if entry.value.as_table().is_some() {
                     "choose another name"
                 } else {
                     "is a `kind` missing?"
                 };
-                self.diags.push(Diag::new(message).at(&entry.key_at, label).note(self.see(&kind.topic())));
+                self.diags.push(Diag::new(message).at(&entry.key_at, label).note(see(&kind.topic())));
             }
         }
         self.map(ty, inner, raw, place)
@@ -229,9 +246,16 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn article(name: &str) -> String {
-    let article = if name.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
-    format!("{article} {name}")
+fn see(topic: &str) -> String {
+    format!("see: regimen explain {topic}")
+}
+
+/// The word that was meant, where one of several types is a choice of words.
+fn nearest_choice(types: &[Ty], raw: &Raw) -> String {
+    let words = types.iter().filter_map(|ty| if let Ty::Choice(words) = ty { Some(*words) } else { None });
+    raw.as_str().map_or_else(String::new, |text| {
+        hint::did_you_mean(text, &words.flatten().copied().collect::<Vec<_>>())
+    })
 }
 
 /// Why a name cannot be used in dotted paths.
@@ -240,14 +264,13 @@ pub(crate) fn name_fault(name: &str) -> Option<&'static str> {
     (name.is_empty() || !name.chars().all(plain)).then_some("use letters, digits, `-` and `_`")
 }
 
-/// What an item is called in paths: its id, its kind if no other item has it, or its position.
+/// What an item is called in paths: what it goes by, if no other item does, or its position.
 fn step_name(items: &[Raw], i: usize) -> String {
-    if let Some(id) = id_of(&items[i]).filter(|id| name_fault(id).is_none()) {
-        return id.to_owned();
-    }
-    let kind = items[i].kind().filter(|kind| name_fault(kind).is_none());
-    match kind {
-        Some(kind) if items.iter().filter(|item| item.kind() == Some(kind)).count() == 1 => kind.to_owned(),
+    let name = call_name(&items[i]).filter(|name| name_fault(name).is_none());
+    match name {
+        Some(name) if items.iter().filter(|item| call_name(item) == Some(name)).count() == 1 => {
+            name.to_owned()
+        }
         _ => i.to_string(),
     }
 }

@@ -23,8 +23,8 @@ pub(super) fn read(ty: &Ty, raw: &Raw, sources: &Sources) -> Result<Value, Strin
         Ty::Str | Ty::Path | Ty::Name(_) => text(raw, sources).map(|text| Value::Str(text.into())),
         Ty::Length => length(raw).map(Value::Length),
         Ty::Every => match raw.value {
-            RawValue::Int(n) if n >= 0 => Ok(Value::Length(Length::Steps(n as u64))),
-            _ => length(raw).map(Value::Length),
+            RawValue::Int(n) if n > 0 => Ok(Value::Length(Length::Steps(n as u64))),
+            _ => length(raw).and_then(never_zero).map(Value::Length),
         },
         Ty::Choice(words) => choice(words, raw),
         Ty::Range2 => range(raw),
@@ -104,6 +104,14 @@ fn text(raw: &Raw, sources: &Sources) -> Result<String, String> {
 
 fn length(raw: &Raw) -> Result<Length, String> {
     raw.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| LENGTHS.to_owned())
+}
+
+/// Nothing can happen every zero steps.
+fn never_zero(length: Length) -> Result<Length, String> {
+    match length {
+        Length::Steps(0) | Length::Tokens(0) => Err("leave it out, or write more than nothing".to_owned()),
+        _ => Ok(length),
+    }
 }
 
 fn choice(words: &'static [&'static str], raw: &Raw) -> Result<Value, String> {

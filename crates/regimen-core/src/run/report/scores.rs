@@ -36,7 +36,8 @@ pub(super) fn section(stages: &[StageReport], tasks: &[TaskScores]) -> String {
     let head = each(&columns, |&i| format!("<th scope=\"col\">after {}</th>", escape(&stages[i].id)));
     let rows: String = tasks.iter().map(|task| row(stages, &columns, task)).collect();
     let table = format!(
-        "<table class=\"scores\">\n<thead><tr><th scope=\"col\">task</th>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+        "<div class=\"scroll\"><table class=\"scores\" style=\"--columns:{}\">\n<thead><tr><th scope=\"col\">task</th>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
+        columns.len()
     );
     let lead = "Share of right answers on held-out items, in percent. Each bar runs from 0 to 100; the band is the 95 % \
                 Wilson interval, the mark the share itself. <span class=\"up\">▲</span> or \

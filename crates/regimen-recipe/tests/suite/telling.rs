@@ -1,8 +1,6 @@
 //! `explain`, `list` and `schema`.
 
-mod fake;
-
-use fake::catalogue;
+use crate::fake::catalogue;
 use regimen_recipe::{Room, explain, list, schema};
 use serde_json::Value;
 
@@ -18,8 +16,8 @@ fn explains_kinds_tables_and_fields() {
 
 #[test]
 fn lists_rooms() {
-    insta::assert_snapshot!(list(&catalogue(), Room::Objective), @"");
-    insta::assert_snapshot!(list(&catalogue(), Room::Edit), @"");
+    insta::assert_snapshot!(list(&catalogue(), Room::Objective));
+    assert!(list(&catalogue(), Room::Edit).ends_with("nothing yet\n"));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Every way to write a recipe wrongly, beside what it is told. `# arm:` and `# set:` at the head of a file give the
 //! command line.
 
-mod fake;
-
 use std::fs;
 use std::path::Path;
+
+use regimen_recipe::{Node, Report, Resolved};
 
 #[test]
 fn each_is_told_what_is_wrong() {
@@ -21,14 +21,21 @@ fn each_is_told_what_is_wrong() {
         let text = fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
         let said =
             |lead: &str| text.lines().filter_map(|l| l.strip_prefix(lead)).map(str::trim).collect::<Vec<_>>();
-        let report = match fake::resolve(&text, said("# arm:").first().copied(), &said("# set:")) {
-            Ok(resolved) => resolved.report_unread().unwrap_or_else(|| panic!("{name} is a good recipe")),
+        let report = match crate::fake::resolve(&text, said("# arm:").first().copied(), &said("# set:")) {
+            Ok(resolved) => report_unread(&resolved).unwrap_or_else(|| panic!("{name} is a good recipe")),
             Err(report) => report,
         };
         insta::with_settings!({
-            snapshot_path => "bad_recipes", prepend_module_to_snapshot => false, omit_expression => true,
+            snapshot_path => "../bad_recipes", prepend_module_to_snapshot => false, omit_expression => true,
         }, {
             insta::assert_snapshot!(name, report.render(false));
         });
     }
+}
+
+/// As if everything were read but what nothing can read.
+fn report_unread(resolved: &Resolved) -> Option<Report> {
+    resolved.root().table("model").mark_all_read();
+    resolved.stages().iter().for_each(Node::mark_all_read);
+    resolved.report_unread()
 }

@@ -1,5 +1,4 @@
 //! A small catalogue that stands for the real one.
-#![expect(dead_code, reason = "not every test uses every helper")]
 
 use regimen_base::Error;
 use regimen_recipe::{Catalogue, Choice, Field, KindSpec, Names, Recipe, Report, Resolved, Room, Ty};

@@ -1,0 +1,94 @@
+//! One measurement of our own, in the process that measures nothing else.
+
+use std::path::PathBuf;
+
+use regimen_base::Result;
+use regimen_core::run::peak_memory;
+use serde_json::{Value, json};
+
+use super::engine::OURS;
+use super::model::model;
+use super::summary::median;
+use super::{Row, Size, Work, decode, limit, train};
+
+/// What to measure.
+pub struct Child {
+    pub work: Work,
+    pub size: Size,
+    /// Training steps, or repetitions of the batch.
+    pub steps: u64,
+    /// The checkpoint to start from.
+    pub folder: Option<PathBuf>,
+    /// When the process was started, in seconds since 1970.
+    pub started: Option<f64>,
+}
+
+impl Child {
+    /// Measures.
+    ///
+    /// # Errors
+    /// An unusable checkpoint, or what training and decoding say.
+    pub fn measure(&self) -> Result<Row> {
+        let mut row = match self.work {
+            Work::Train => self.train()?,
+            Work::Decode => self.decode()?,
+            Work::Limit => self.limit(),
+        };
+        let common = json!({ "bench": self.work.name(), "peer": OURS, "size": self.size.name(), "threads": regimen_kernels::threads() });
+        if let (Some(row), Value::Object(common)) = (row.as_object_mut(), common) {
+            row.extend(common);
+        }
+        Ok(Row(row))
+    }
+
+    fn train(&self) -> Result<Value> {
+        let trained = train::run(self.size, model(self.size, self.folder.as_deref())?, self.steps)?;
+        let step = median(trained.kept());
+        Ok(json!({
+            "steps": self.steps,
+            "tok_s": self.size.step_tokens() as f64 / step,
+            "step_ms": step * 1e3,
+            "min_ms": least(trained.kept()) * 1e3,
+            "first_step_s": self.since_start(trained.first),
+            "rss_mb": peak_mb(),
+            "losses": trained.losses,
+        }))
+    }
+
+    fn decode(&self) -> Result<Value> {
+        let decoded = decode::run(&model(self.size, self.folder.as_deref())?, self.steps)?;
+        let tokens = (decode::ROWS * decode::NEW) as f64;
+        Ok(json!({
+            "batch": decode::ROWS,
+            "prompt": decode::PROMPT,
+            "new": decode::NEW,
+            "tok_s": tokens / median(&decoded.seconds),
+            "best_tok_s": tokens / least(&decoded.seconds),
+            "first_batch_s": self.since_start(decoded.first),
+            "rss_mb": peak_mb(),
+        }))
+    }
+
+    fn limit(&self) -> Value {
+        let limit = limit::run(self.size);
+        json!({
+            "gflop_s": limit.rate / 1e9,
+            "sgemm_gflop_s": limit.large_rate / 1e9,
+            "products_ms": limit.products * 1e3,
+            "sgemm_ms": limit.large * 1e3,
+        })
+    }
+
+    fn since_start(&self, at: f64) -> Option<f64> {
+        self.started.map(|started| at - started)
+    }
+}
+
+fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+/// The most memory that this process has held, in MiB.
+fn peak_mb() -> Option<f64> {
+    peak_memory().map(|bytes| (bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0)
+}

@@ -1,0 +1,51 @@
+//! `regimen bench`: training and decoding measured on fixed work, beside the limit that matrix products set and, if
+//! asked for, beside other programs on the same work.
+//!
+//! A measurement is a process of its own that prints one line of JSON, ours as well as theirs: each has its own peak
+//! memory and its own start, and they can take turns. Another kind of work is one more [`Work`] with its file.
+
+mod child;
+mod decode;
+mod engine;
+mod limit;
+mod model;
+mod products;
+mod report;
+mod row;
+mod size;
+mod summary;
+mod tokens;
+mod train;
+mod weights;
+
+pub use child::Child;
+pub use engine::{Ours, Peers, plan};
+pub use model::has_known_losses;
+pub use report::{Report, load};
+pub use row::Row;
+pub use size::Size;
+pub use summary::wrong_losses;
+
+use clap::ValueEnum;
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
+pub enum Work {
+    /// Next-token training.
+    Train,
+    /// Sampling from a batch of prompts.
+    Decode,
+    /// The matrix products of a training step, alone.
+    Limit,
+}
+
+impl Work {
+    /// What rows call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Decode => "decode",
+            Self::Limit => "limit",
+        }
+    }
+}

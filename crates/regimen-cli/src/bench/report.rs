@@ -1,0 +1,148 @@
+//! One table.
+
+use std::fmt::Write as _;
+
+use regimen_core::run::host_facts;
+use serde_json::{Value, json};
+
+use super::engine::OURS;
+use super::summary::{Summary, median, summarise};
+use super::{Row, Size, Work};
+use crate::number;
+use crate::table::Table;
+
+/// All that was measured.
+pub struct Report {
+    pub sizes: Vec<Size>,
+    pub rounds: u64,
+    pub threads: usize,
+    /// Processes that wanted a core when it began, on average of a minute.
+    pub load: Option<f64>,
+    pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// As a table with the machine above and the meaning of its columns below.
+    pub fn render(&self) -> String {
+        let all = summarise(&self.rows, &self.sizes);
+        let mut out = format!("{}\n\n{}\n", self.machine(), table(&all));
+        out.push_str("peak: of the process. start: from the process's start to the end of its first step or batch.\n");
+        let sgemm = self.sgemm().map_or_else(String::new, |rate| format!(" ({rate:.0} GFLOP/s)"));
+        let _ = writeln!(
+            out,
+            "of products: time of a step's matrix products alone, at their shapes, attention over its causal half, ÷ time of the step."
+        );
+        let _ = writeln!(
+            out,
+            "of sgemm: time of a step's operations at the rate of a large product{sgemm}, attention over the full square, ÷ time of the step."
+        );
+        if all.iter().any(|s| s.ratios.is_some()) {
+            out.push_str("speed, memory, start ×: ours ÷ that row's, of the medians over the rounds.\n");
+        }
+        out
+    }
+
+    /// As JSON: the medians, and every row that was measured.
+    pub fn as_json(&self) -> Value {
+        json!({
+            "machine": host_facts(),
+            "isa": crate::args::isa(),
+            "threads": self.threads,
+            "load": self.load,
+            "rounds": self.rounds,
+            "summary": summarise(&self.rows, &self.sizes).iter().map(Summary::as_json).collect::<Vec<_>>(),
+            "rows": self.rows.iter().map(|row| &row.0).collect::<Vec<_>>(),
+        })
+    }
+
+    fn machine(&self) -> String {
+        let facts = host_facts();
+        let cpu = facts.get("cpu").map_or("an unknown processor", String::as_str);
+        let mut line = format!(
+            "{cpu}, {}, {}, medians of {}",
+            crate::args::isa(),
+            number::plural(self.threads, "thread"),
+            number::plural(self.rounds as usize, "round")
+        );
+        if let Some(load) = self.load.filter(|&load| is_busy(load)) {
+            let _ = write!(line, "\nthe machine was not quiet: {load:.1} processes wanted a core when it began");
+        }
+        line
+    }
+
+    fn sgemm(&self) -> Option<f64> {
+        let of = |size: &Size| self.rows.iter().filter(|row| row.is(Work::Limit, size.name(), OURS)).collect::<Vec<_>>();
+        let rates: Vec<f64> =
+            self.sizes.iter().flat_map(of).filter_map(|row| row.number("sgemm_gflop_s")).collect();
+        (!rates.is_empty()).then(|| median(&rates))
+    }
+}
+
+/// Whether others would disturb a measurement.
+fn is_busy(load: f64) -> bool {
+    load > 0.5
+}
+
+/// The average number of processes that wanted a core in the last minute, where the system tells.
+pub fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+fn table(all: &[Summary]) -> String {
+    let with_peers = all.iter().any(|s| s.ratios.is_some());
+    let mut header = vec![
+        "size", "work", "engine", ">tok/s", ">lowest–highest", ">step ms", ">peak MiB", ">start s", ">of products",
+        ">of sgemm", ">loss 0", ">loss 10",
+    ];
+    if with_peers {
+        header.extend([">speed ×", ">memory ×", ">start ×"]);
+    }
+    let mut table = Table::new(&header);
+    for one in all {
+        table.row(cells(one, with_peers));
+    }
+    table.render()
+}
+
+fn cells(s: &Summary, with_peers: bool) -> Vec<String> {
+    let cell = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let [middle, least, most] = s.tok_s.map(number::count);
+    let mut cells = vec![s.size.name().to_owned(), s.work.name().to_owned(), s.engine.to_owned()];
+    cells.extend([middle, format!("{least} – {most}"), cell(s.step_ms, 2), cell(s.peak_mb, 0), cell(s.first_s, 3)]);
+    cells.extend([cell(s.of_products, 2), cell(s.of_sgemm, 2), cell(s.losses[0], 6), cell(s.losses[1], 6)]);
+    if with_peers {
+        let [speed, memory, start] = s.ratios.unwrap_or_default();
+        cells.extend([cell(speed, 2), cell(memory, 3), cell(start, 3)]);
+    }
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::summary::tests::rows;
+
+    #[test]
+    fn the_table_lines_up() {
+        let text = table(&summarise(&rows(), &[Size::Xs]));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(lines[1])[..5], ["xs", "train", "regimen", "160", "k"], "{text}");
+        assert_eq!(words(lines[2]).last().map(String::as_str), Some("1.000"), "{text}");
+        assert!(lines[2].contains("1.60") && lines[2].contains("0.050"), "{text}");
+        let tok_s = |line: &str| line.char_indices().position(|(_, c)| c == 'k');
+        assert_eq!(tok_s(&lines[1][20..]), tok_s(&lines[2][20..]), "{text}");
+    }
+
+    #[test]
+    fn without_peers_there_are_no_ratios() {
+        let ours: Vec<Row> = rows().into_iter().filter(|r| r.is(Work::Train, "xs", OURS)).collect();
+        let report = Report { sizes: vec![Size::Xs], rounds: 2, threads: 2, load: Some(3.25), rows: ours };
+        let text = report.render();
+        assert!(!text.contains('×') && text.contains("not quiet: 3.2") && text.contains("2 rounds"), "{text}");
+        assert_eq!(report.as_json()["summary"][0]["tok_s"], 160_000.0);
+    }
+}

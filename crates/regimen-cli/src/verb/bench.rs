@@ -1,0 +1,142 @@
+//! `regimen bench`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use regimen_base::{Error, Result};
+
+use crate::bench::{Child, Ours, Peers, Report, Row, Size, Work, has_known_losses, load, plan, wrong_losses};
+use crate::failure::Outcome;
+use crate::out::{self, tell};
+
+#[derive(clap::Args)]
+#[command(after_help = "Every measurement is a process of its own. Without --models the start weights are made here: \
+those of make_init.py. Losses are compared with PyTorch's; exit code 1 says that one of them is another.")]
+pub struct Args {
+    /// What to measure
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', default_values = ["xs", "tiny", "small"])]
+    size: Vec<Size>,
+    /// Training steps of a measurement [default: 40, 25, 15 by size]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// How often everyone takes a turn
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// Measure PyTorch and transformers too, with this Python
+    #[arg(long, value_name = "PYTHON", requires = "models")]
+    peer: Option<PathBuf>,
+    /// Where peer_train.py and peer_decode.py are
+    #[arg(long, value_name = "DIR", default_value = "bench")]
+    peer_scripts: PathBuf,
+    /// Checkpoints to start from, one folder a size
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+    /// Make one measurement in this process
+    #[arg(long, hide = true)]
+    child: Option<Work>,
+    /// When this process was started, in seconds since 1970
+    #[arg(long, hide = true, requires = "child")]
+    started: Option<f64>,
+}
+
+impl Args {
+    pub fn go(mut self) -> Outcome {
+        self.size.sort_unstable();
+        self.size.dedup();
+        match self.child {
+            Some(work) => self.measure(work),
+            None => self.compare(),
+        }
+    }
+
+    fn measure(&self, work: Work) -> Outcome {
+        let mut out = out::open();
+        for &size in &self.size {
+            let folder = self.folder(size);
+            let steps = self.steps.unwrap_or(size.steps());
+            let row = Child { work, size, steps, folder, started: self.started }.measure()?;
+            writeln!(out, "{}", row.0)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    fn compare(&self) -> Outcome {
+        let known = self.known()?;
+        let peers = self.peers()?;
+        let threads = regimen_kernels::threads();
+        let ours = Ours { threads, steps: self.steps, models: self.models.clone() };
+        let load = load();
+        let rows = self.rows(&ours, peers.as_ref())?;
+        let wrong = wrong_losses(&rows, &known);
+        let report = Report { sizes: self.size.clone(), rounds: self.rounds, threads, load, rows };
+        let mut out = out::open();
+        if self.json {
+            writeln!(out, "{:#}", report.as_json())?;
+        } else {
+            write!(out, "{}{}", report.render(), verdict(&known, &wrong))?;
+        }
+        out.flush()?;
+        match wrong.into_iter().next() {
+            Some(first) => Err(Error::failed(first).remedy("this build computes something else: please report it").into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes all measurements. A peer that fails is told and left out; we must not fail.
+    fn rows(&self, ours: &Ours, peers: Option<&Peers>) -> Result<Vec<Row>> {
+        let runs = plan(&self.size, self.rounds, peers.is_some());
+        let mut rows = Vec::new();
+        for (i, run) in runs.iter().enumerate() {
+            tell(&format!("{}/{} {}", i + 1, runs.len(), run.title()));
+            match run.go(ours, peers) {
+                Ok(row) => rows.push(row),
+                Err(error) if run.is_peer() => tell(&format!("  left out: {error}")),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(rows)
+    }
+
+    fn folder(&self, size: Size) -> Option<PathBuf> {
+        self.models.as_ref().map(|models| models.join(size.name()))
+    }
+
+    /// The sizes whose losses are known; a missing checkpoint is told here, before anything is measured.
+    fn known(&self) -> Result<Vec<Size>> {
+        let mut known = Vec::new();
+        for &size in &self.size {
+            if has_known_losses(size, self.folder(size).as_deref())? {
+                known.push(size);
+            }
+        }
+        Ok(known)
+    }
+
+    fn peers(&self) -> Result<Option<Peers>> {
+        let Some(python) = self.peer.clone() else { return Ok(None) };
+        for script in ["peer_train.py", "peer_decode.py"] {
+            must_be_there(&self.peer_scripts, script)?;
+        }
+        Ok(Some(Peers { python, scripts: self.peer_scripts.clone() }))
+    }
+}
+
+fn must_be_there(folder: &Path, script: &str) -> Result<()> {
+    if folder.join(script).is_file() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("there is no {}", folder.join(script).display()))
+        .remedy("say where the peers' scripts are: `--peer-scripts DIR`"))
+}
+
+fn verdict(known: &[Size], wrong: &[String]) -> String {
+    let names: Vec<&str> = known.iter().map(|s| s.name()).collect();
+    match (names.is_empty(), wrong.is_empty()) {
+        (true, _) => "losses: not compared, these weights are not the peers'.\n".to_owned(),
+        (_, true) => format!("losses: those of PyTorch within 2e-5 ({}).\n", names.join(", ")),
+        _ => wrong.iter().map(|line| format!("losses: {line}\n")).collect(),
+    }
+}

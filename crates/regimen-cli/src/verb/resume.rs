@@ -1,0 +1,46 @@
+//! `regimen resume RUN`.
+
+use std::path::PathBuf;
+
+use regimen_core::regimen::device_class;
+use regimen_core::run::{RunDir, Status};
+use regimen_nn::Device;
+
+use super::run;
+use crate::failure::Outcome;
+use crate::out::tell;
+use crate::target;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The directory of the run, such as runs/quickstart
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+}
+
+impl Args {
+    pub fn go(self) -> Outcome {
+        let dir = RunDir::open(&self.run)?;
+        let shown = self.run.display();
+        let resolved = target::resolved(&dir)?;
+        let device = Device::by_name(resolved.root().str("device"))?;
+        if let Ok(manifest) = dir.manifest() {
+            if manifest.status == Status::Complete {
+                tell(&format!("{shown} is complete: there is nothing to go on with"));
+                return run::finish(&dir);
+            }
+            let (then, now) = (&manifest.device, device_class(&device));
+            if (&then.device, &then.isa) != (&now.device, &now.isa) {
+                tell(&format!(
+                    "note: {shown} was begun on {} ({}) and goes on on {} ({}); its last bits may differ from a run left alone",
+                    then.device, then.isa, now.device, now.isa
+                ));
+            }
+            if manifest.version != env!("CARGO_PKG_VERSION") {
+                tell(&format!("note: {shown} was begun by regimen {}", manifest.version));
+            }
+        }
+        tell(&format!("going on with {shown}"));
+        run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device)
+    }
+}

@@ -1,0 +1,149 @@
+//! `regimen run RECIPE`.
+
+use std::path::{Path, PathBuf};
+
+use regimen_base::{Error, Result};
+use regimen_core::regimen::{Outcome as Ended, Regimen, device_class};
+use regimen_core::registry::Registry;
+use regimen_core::run::{Disk, RunDir, Status};
+use regimen_nn::Device;
+use regimen_recipe::Resolved;
+use serde_json::json;
+
+use crate::failure::{Outcome, Stop};
+use crate::out::tell;
+use crate::preflight::{self, Depth, Load};
+use crate::progress::Display;
+use crate::recipes::Given;
+use crate::{args, number, out, scores};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Ctrl-C finishes the step, writes a full checkpoint and stops; a second one stops at once. \
+`regimen resume RUN` goes on, and ends in the same bytes as a run that was left alone."
+)]
+pub struct Args {
+    #[command(flatten)]
+    given: Given,
+    /// Name of the run's directory [default: the recipe's name]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where runs are kept
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    out: PathBuf,
+}
+
+impl Args {
+    pub fn go(self) -> Outcome {
+        let resolved = self.given.resolve()?;
+        let device = Device::by_name(resolved.root().str("device"))?;
+        let registry = regimen_kit::registry();
+        let loads = preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
+        preflight::must_fit(&loads, preflight::room())?;
+        let dir = RunDir::create(&self.place(&resolved)?)?;
+        dir.write("recipe.resolved.toml", resolved.to_toml().as_bytes())?;
+        tell(&headline(&dir, &loads, &device));
+        carry_out(&dir, &resolved, &registry, &device)
+    }
+
+    /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
+    fn place(&self, resolved: &Resolved) -> Result<PathBuf> {
+        if let Some(name) = &self.name {
+            let path = self.out.join(name);
+            return if path.join("stages").is_dir() { Err(taken(&path)) } else { Ok(path) };
+        }
+        let name = self.given.run_name(resolved);
+        let path = RunDir::free_path(&self.out, &name);
+        let first = self.out.join(&name);
+        if path != first {
+            tell(&format!("{}; this one goes to {}", older(&first), path.display()));
+        }
+        Ok(path)
+    }
+}
+
+fn taken(path: &Path) -> Error {
+    Error::usage(older(path)).remedy("choose another `--name`, or remove that folder")
+}
+
+/// What is known of the run that has the name.
+fn older(path: &Path) -> String {
+    let shown = path.display();
+    let status = RunDir::view(path).and_then(|run| run.manifest()).map(|m| m.status);
+    match status {
+        Ok(Status::Complete) => format!("{shown} holds a complete run"),
+        Ok(Status::Interrupted) => {
+            format!("{shown} holds a run that was stopped (`regimen resume {shown}` goes on with it)")
+        }
+        _ => format!("{shown} holds a run already (`regimen resume {shown}` goes on with it)"),
+    }
+}
+
+fn headline(dir: &RunDir, loads: &[Load], device: &Device) -> String {
+    let parameters = loads.iter().map(Load::parameters).max().unwrap_or(0);
+    format!(
+        "{}: {}, {} parameters, on {} ({}, {})",
+        dir.path().display(),
+        number::plural(loads.len(), "stage"),
+        number::count(parameters as f64),
+        device.name(),
+        args::isa(),
+        number::plural(device_class(device).threads, "thread"),
+    )
+}
+
+/// Runs what is not done yet, and says what came of it.
+pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device: &Device) -> Outcome {
+    let mut events = dir.events()?;
+    let class = device_class(device);
+    events.event(
+        "started",
+        json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
+    )?;
+    let mut display = Display::open()?;
+    let ended = Regimen { resolved, registry, files: &Disk, device, dir, observer: &mut display }.run();
+    display.close();
+    let how = match &ended {
+        Ok(Ended::Complete) => json!({ "outcome": "complete" }),
+        Ok(Ended::Interrupted) => json!({ "outcome": "interrupted" }),
+        Err(error) => json!({ "outcome": "failed", "error": error.to_string() }),
+    };
+    // what went wrong counts for more than what cannot be written down about it
+    let noted = events.event("ended", how);
+    let ended = ended?;
+    noted?;
+    match ended {
+        Ended::Complete => finish(dir),
+        Ended::Interrupted => {
+            let path = dir.path().display();
+            tell(&format!("stopped with a full checkpoint; `regimen resume {path}` goes on"));
+            Err(display.asked().map_or(Stop::Pipe, Stop::Exit))
+        }
+    }
+}
+
+/// What there is now, and what to type next.
+pub fn finish(dir: &RunDir) -> Outcome {
+    use std::io::Write;
+    let mut out = out::open();
+    if let Some(table) = scores::by_stage(dir)? {
+        write!(out, "\n{table}")?;
+    }
+    let path = dir.path();
+    writeln!(out, "\nreport      {}", path.join("report.html").display())?;
+    if let Some((_, checkpoint)) = dir.newest()? {
+        writeln!(out, "checkpoint  {}", checkpoint.folder().display())?;
+    }
+    writeln!(out, "next        {}", next(dir))?;
+    Ok(out.flush()?)
+}
+
+/// The command that shows best what was made.
+fn next(dir: &RunDir) -> String {
+    let path = dir.path().display();
+    let named = crate::target::Named { target: dir.path().to_owned(), stage: None, step: None };
+    match named.find() {
+        Ok(target) if target.talks() => format!("regimen chat {path}"),
+        _ => format!("regimen generate {path} --prompt \"…\""),
+    }
+}

@@ -1,0 +1,215 @@
+//! The training engine: a whole decoder with explicit forward and backward passes over flat slices.
+//!
+//! A batch is a flat list of tokens of several documents; attention is causal inside a document and positions start
+//! at 0 in each. Every result of a token depends on its own document alone, bit for bit, and gradients add up in
+//! token order, so batches may be split between documents at will.
+
+mod backward;
+mod chunk;
+mod forward;
+mod head;
+mod layer;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use crate::attention::AttentionScratch;
+use crate::block::PackedLayer;
+use crate::cross_entropy::RowStats;
+use crate::gemm::PackedMatrix;
+use crate::plan::Plan;
+use crate::rope::RopeTable;
+use crate::shape::{Layout, Shape};
+
+/// A batch: token ids of all documents behind each other, and where documents start.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// Token ids, each below the vocabulary's size.
+    pub ids: &'a [u32],
+    /// 0, the start of every further document, and `ids.len()` at the end.
+    pub starts: &'a [u32],
+}
+
+/// The hidden state at flat index `position` predicts `target`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Flat index into the batch.
+    pub position: u32,
+    /// Token id.
+    pub target: u32,
+}
+
+/// Gradients that enter the backward pass; absent parts are 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Upstream<'a> {
+    /// Of the last [`Decoder::logprobs`], one a pick.
+    pub dlogp: Option<&'a [f32]>,
+    /// Of the entropies of the last [`Decoder::logprobs`].
+    pub dentropy: Option<&'a [f32]>,
+    /// Of the last [`Decoder::logits`], [positions, vocab].
+    pub dlogits: Option<&'a [f32]>,
+    /// Of [`Decoder::hidden`], [ids, width].
+    pub dhidden: Option<&'a [f32]>,
+}
+
+/// The engine of one shape. Buffers grow to the largest batch seen and are kept.
+pub struct Decoder {
+    shape: Shape,
+    plan: Plan,
+    frozen: Vec<bool>,
+    table: RopeTable,
+    batch: Batch,
+    kept: Kept,
+    packed: PackedLayer,
+    head: PackedMatrix,
+    head_backward: PackedMatrix,
+    hidden: Vec<f32>,
+    picks: Picks,
+    flow: Flow,
+    workers: Vec<Worker>,
+}
+
+/// The last batch.
+#[derive(Default)]
+struct Batch {
+    ids: Vec<u32>,
+    starts: Vec<u32>,
+    positions: Vec<u32>,
+    /// Documents in groups that one thread takes through a layer alone.
+    groups: Vec<Group>,
+}
+
+/// Consecutive documents and their rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Group {
+    documents: Range<usize>,
+    rows: Range<usize>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.ids.len()
+    }
+}
+
+/// Activations of the forward pass, one layer behind the other when they are kept for the backward pass.
+#[derive(Default)]
+struct Kept {
+    all: bool,
+    /// Residual stream before each layer and at the end.
+    x: Vec<f32>,
+    /// Residual stream between attention and feed-forward.
+    mid: Vec<f32>,
+    qkv: Vec<f32>,
+    /// q and k before their norms.
+    raw: Vec<f32>,
+    att: Vec<f32>,
+    lse: Vec<f32>,
+    inner: Vec<f32>,
+}
+
+/// Picks of the last `logprobs` and positions of the last `logits`.
+#[derive(Default)]
+struct Picks {
+    list: Vec<Pick>,
+    temperature: f32,
+    stats: Vec<RowStats>,
+    logp: Vec<f32>,
+    entropy: Vec<f32>,
+    /// Rows of hidden states of the picks.
+    rows: Vec<f32>,
+    /// Logits of the picks, when they are few enough to be kept, then their gradients.
+    logits: Vec<f32>,
+    logits_kept: bool,
+    positions: Vec<u32>,
+    position_logits: Vec<f32>,
+}
+
+/// Gradients on their way down. The residual stream's is whole; the rest belongs to one chunk of rows in one layer.
+#[derive(Default)]
+struct Flow {
+    /// Of the residual stream above the layer, then below it; [ids, width].
+    dx: Vec<f32>,
+    /// Of the hidden states; [ids, width].
+    dhidden: Vec<f32>,
+    /// Hidden states' own gradients of one chunk of picks.
+    dpicks: Vec<f32>,
+    dmid: Vec<f32>,
+    /// Of the norms' outputs, before the feed-forward part and before attention.
+    dnormed: [Vec<f32>; 2],
+    stats: [Vec<[f32; 2]>; 2],
+    datt: Vec<f32>,
+    dqkv: Vec<f32>,
+    /// Of q and k behind their norms (with qk_norm).
+    dqk: Vec<f32>,
+    /// Left operands of weight gradients, in strips: d(down's output), d(inner), d(o's output), dqkv.
+    strips: [Vec<f32>; 4],
+    /// Right operands, in panels [width / 16][cap][16]: activation, norm's output, attention's output, norm's output.
+    panels: [Vec<f32>; 4],
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+struct Worker {
+    normed: Vec<f32>,
+    inner: Vec<f32>,
+    dinner: Vec<f32>,
+    act: Vec<f32>,
+    logits: Vec<f32>,
+    attention: AttentionScratch,
+}
+
+fn grow(v: &mut Vec<f32>, len: usize) {
+    if v.len() < len {
+        v.resize(len, 0.0);
+    }
+}
+
+impl Decoder {
+    /// An engine for a shape. Says what is impossible about it.
+    pub fn new(shape: &Shape, layout: &Layout) -> Result<Decoder, String> {
+        let plan = Plan::new(shape, layout)?;
+        Ok(Decoder {
+            frozen: vec![false; plan.entries.len()],
+            table: RopeTable::new(&shape.inv_freq()),
+            shape: shape.clone(),
+            plan,
+            batch: Batch::default(),
+            kept: Kept::default(),
+            packed: PackedLayer::default(),
+            head: PackedMatrix::default(),
+            head_backward: PackedMatrix::default(),
+            hidden: Vec::new(),
+            picks: Picks::default(),
+            flow: Flow::default(),
+            workers: Vec::new(),
+        })
+    }
+
+    /// Other rotary frequencies (scaled variants): at most head_dim / 2, radians a position.
+    pub fn set_inv_freq(&mut self, inv_freq: &[f32]) {
+        assert!(inv_freq.len() <= self.shape.head_dim / 2, "at most one frequency a pair");
+        self.table = RopeTable::new(inv_freq);
+    }
+
+    /// Entries whose gradient is not wanted, one flag an entry of the layout: no work is done for them.
+    pub fn set_frozen(&mut self, frozen: &[bool]) {
+        assert_eq!(frozen.len(), self.plan.entries.len(), "one flag an entry");
+        self.frozen.copy_from_slice(frozen);
+    }
+
+    /// Hidden states of the last forward pass behind the final norm, [ids, width].
+    pub fn hidden(&self) -> &[f32] {
+        &self.hidden[..self.batch.len() * self.shape.width]
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn is_frozen(&self, start: usize) -> bool {
+        self.plan.entries.iter().position(|r| r.contains(&start)).is_some_and(|i| self.frozen[i])
+    }
+}

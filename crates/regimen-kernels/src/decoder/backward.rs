@@ -1,0 +1,183 @@
+//! The backward pass, layer by layer from the top and chunk by chunk of documents inside a layer. Norm outputs and
+//! activations are computed again.
+//!
+//! A chunk first sends its gradient down ([`super::chunk`]), then adds to the weights' gradients: every chain over rows
+//! goes on where the chunk before ended, so the order is the tokens' whatever the chunks are.
+
+use super::chunk::{Chunk, weigh};
+use super::layer::{balanced, block, blocks, joined};
+use super::{Decoder, Group, Upstream, grow};
+use crate::gemm::{ROW_BLOCK, STRIP};
+use crate::grads::Grads;
+use crate::norm::{norm_backward, norm_weight_grad};
+use crate::par::{self, Crew, Shared};
+use crate::simd::LANES;
+
+/// Bytes of gradients that a chunk may hold: they should stay in cache until the weights have used them.
+const CHUNK_BYTES: usize = 16 << 20;
+
+impl Decoder {
+    /// Adds the gradients of the last forward pass to `grads`. Needs [`Decoder::forward`], and after it at most one
+    /// each of [`Decoder::logprobs`] and [`Decoder::logits`]; may be called once.
+    pub fn backward(&mut self, weights: &[f32], upstream: &Upstream, grads: &mut Grads) {
+        assert!(self.kept.all, "backward follows forward, not forward_only");
+        self.kept.all = false;
+        self.head_backward(weights, upstream, grads);
+        self.final_norm_backward(weights, grads);
+        let chunks = self.chunks();
+        self.flow_room(&chunks);
+        for l in (0..self.shape.layers).rev() {
+            self.packed.pack(&self.shape, &self.plan.layers[l], weights, true);
+            for chunk in &chunks {
+                self.layer_backward(l, chunk, weights, grads);
+            }
+        }
+        self.embedding_grad(grads);
+    }
+
+    /// Floats that a row of a chunk holds.
+    fn row_floats(&self) -> usize {
+        let s = &self.shape;
+        let strips = (2 * s.width + s.inner_width() + s.qkv_width()) * LANES / STRIP;
+        strips + s.ffn + 5 * s.width + 3 * s.q_width() + 2 * s.qkv_width()
+    }
+
+    /// Groups of documents, several a chunk.
+    fn chunks(&self) -> Vec<Vec<Group>> {
+        let most = (CHUNK_BYTES / 4 / self.row_floats()).max(2 * ROW_BLOCK);
+        let mut chunks: Vec<Vec<Group>> = Vec::new();
+        let mut rows = 0;
+        for g in &self.batch.groups {
+            match chunks.last_mut() {
+                Some(chunk) if rows + g.rows.len() <= most => chunk.push(g.clone()),
+                _ => {
+                    chunks.push(vec![g.clone()]);
+                    rows = 0;
+                }
+            }
+            rows += g.rows.len();
+        }
+        chunks
+    }
+
+    fn flow_room(&mut self, chunks: &[Vec<Group>]) {
+        let cap = chunks.iter().map(|c| joined(c).rows.len()).max().unwrap_or(0);
+        let (s, f) = (&self.shape, &mut self.flow);
+        let (d, iw, a, w) = (s.width, s.inner_width(), s.q_width(), s.qkv_width());
+        let [dnormed0, dnormed1] = &mut f.dnormed;
+        for (buffer, width) in [
+            (&mut f.dmid, d),
+            (dnormed0, d),
+            (dnormed1, d),
+            (&mut f.datt, a),
+            (&mut f.dqkv, w),
+            (&mut f.dqk, if s.qk_norm { a + s.kv_width() } else { 0 }),
+        ] {
+            grow(buffer, cap * width);
+        }
+        // a strip or panel more than the whole width for entries that start their own
+        for (strips, width) in f.strips.iter_mut().zip([d, iw, d, w]) {
+            grow(strips, (width.div_ceil(STRIP) + 3) * LANES * cap);
+        }
+        for (panels, width) in f.panels.iter_mut().zip([s.ffn, d, a, d]) {
+            grow(panels, width.div_ceil(LANES) * LANES * cap);
+        }
+        f.stats.iter_mut().for_each(|s| s.resize(s.len().max(cap), [0.0; 2]));
+        for worker in &mut self.workers {
+            grow(&mut worker.dinner, ROW_BLOCK * iw);
+        }
+    }
+
+    fn final_norm_backward(&mut self, weights: &[f32], grads: &mut Grads) {
+        let (n, s, at) = (self.batch.len(), &self.shape, self.plan.norm);
+        let d = s.width;
+        grow(&mut self.flow.dx, n * d);
+        let stats = &mut self.flow.stats[0];
+        stats.resize(stats.len().max(n), [0.0; 2]);
+        let x = &self.kept.x[s.layers * n * d..(s.layers + 1) * n * d];
+        let dy = &self.flow.dhidden[..n * d];
+        let (dx, stats) = (Shared::new(&mut self.flow.dx), Shared::new(stats));
+        par::each(blocks(&(0..n)), |_, task| {
+            let (r, rows) = block(&(0..n), task);
+            // SAFETY: one block of rows a task.
+            let (dx, stats) = unsafe { (dx.part(r * d, rows * d), stats.part(r, rows)) };
+            let w = at.of(weights, d).0;
+            norm_backward(dx, None, &dy[r * d..], &x[r * d..], d, w, s.norm_eps, s.norm, stats);
+        });
+        if self.is_frozen(at.weight) {
+            return;
+        }
+        let stats = &self.flow.stats[0][..n];
+        let out = Shared::new(grads.flat_mut());
+        par::each(d.div_ceil(LANES), |_, task| {
+            let (first, width) = (task * LANES, LANES.min(d - task * LANES));
+            // SAFETY: one range of columns a task.
+            unsafe {
+                let db = at.bias.map(|b| out.part(b + first, width));
+                norm_weight_grad(out.part(at.weight + first, width), db, dy, x, d, first, stats);
+            }
+        });
+    }
+
+    fn layer_backward(&mut self, l: usize, groups: &[Group], weights: &[f32], grads: &mut Grads) {
+        let whole = joined(groups);
+        let frozen = |start: usize| self.is_frozen(start);
+        let parts = super::chunk::parts(&self.shape, &self.plan.layers[l], frozen);
+        let (n, f, k) = (self.batch.len(), &mut self.flow, &self.kept);
+        let [dnormed0, dnormed1] = &mut f.dnormed;
+        let [stats0, stats1] = &mut f.stats;
+        let [down, inner, out, qkv] = &mut f.strips;
+        let [act, normed0, att, normed1] = &mut f.panels;
+        let chunk = Chunk {
+            shape: &self.shape,
+            at: &self.plan.layers[l],
+            packed: &self.packed,
+            weights,
+            table: &self.table,
+            batch: &self.batch,
+            parts: &parts,
+            level: l * n,
+            rows: whole.rows.clone(),
+            x: &k.x,
+            mid: &k.mid,
+            qkv: &k.qkv,
+            raw: &k.raw,
+            att: &k.att,
+            lse: &k.lse,
+            inner: &k.inner,
+            dx: Shared::new(&mut f.dx),
+            dmid: Shared::new(&mut f.dmid),
+            dnormed: [Shared::new(dnormed0), Shared::new(dnormed1)],
+            stats: [Shared::new(stats0), Shared::new(stats1)],
+            datt: Shared::new(&mut f.datt),
+            dqkv: Shared::new(&mut f.dqkv),
+            dqk: Shared::new(&mut f.dqk),
+            strips: [Shared::new(down), Shared::new(inner), Shared::new(out), Shared::new(qkv)],
+            panels: [Shared::new(act), Shared::new(normed0), Shared::new(att), Shared::new(normed1)],
+            workers: Shared::new(&mut self.workers),
+        };
+        if balanced(groups) {
+            par::each(groups.len(), |worker, i| chunk.run(Crew::Alone(worker), &groups[i]));
+        } else {
+            chunk.run(Crew::All, &whole);
+        }
+        weigh(&chunk, grads);
+    }
+
+    fn embedding_grad(&self, grads: &mut Grads) {
+        if self.is_frozen(self.plan.embed) {
+            return;
+        }
+        let (d, ids, dx, start) = (self.shape.width, &self.batch.ids, &self.flow.dx, self.plan.embed);
+        let out = Shared::new(grads.flat_mut());
+        let columns = d.div_ceil(2 * par::threads()).div_ceil(LANES).max(2) * LANES;
+        par::each(d.div_ceil(columns), |_, task| {
+            let (first, width) = (task * columns, columns.min(d - task * columns));
+            for (&id, dx) in ids.iter().zip(dx.chunks_exact(d)) {
+                // SAFETY: one range of columns a task.
+                let g = unsafe { out.part(start + id as usize * d + first, width) };
+                g.iter_mut().zip(&dx[first..first + width]).for_each(|(g, x)| *g += x);
+            }
+        });
+    }
+}

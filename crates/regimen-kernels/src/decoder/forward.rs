@@ -1,0 +1,134 @@
+//! The forward pass.
+
+use super::layer::{Layer, balanced, block, blocks, group_documents, joined};
+use super::{Decoder, Rows, Worker, grow};
+use crate::block::norm_rows;
+use crate::gemm::ROW_BLOCK;
+use crate::par::{self, Crew, Shared};
+
+impl Decoder {
+    /// Runs a batch and keeps what the backward pass needs.
+    pub fn forward(&mut self, weights: &[f32], batch: &Rows) {
+        self.run(weights, batch, true);
+    }
+
+    /// Runs a batch and keeps only the hidden states: for reference models and evaluation.
+    pub fn forward_only(&mut self, weights: &[f32], batch: &Rows) {
+        self.run(weights, batch, false);
+    }
+
+    fn run(&mut self, weights: &[f32], batch: &Rows, keep: bool) {
+        assert_eq!(weights.len(), self.plan.len, "weights have the layout's length");
+        self.take_batch(batch);
+        self.make_room(keep);
+        self.embed(weights);
+        for l in 0..self.shape.layers {
+            self.layer(l, weights);
+        }
+        self.final_norm(weights);
+    }
+
+    fn take_batch(&mut self, batch: &Rows) {
+        let b = &mut self.batch;
+        let n = batch.ids.len();
+        assert!(batch.starts.first() == Some(&0) && batch.starts.last() == Some(&(n as u32)), "starts run from 0 to ids");
+        assert!(batch.ids.iter().all(|id| (*id as usize) < self.shape.vocab), "ids lie in the vocabulary");
+        b.ids.clear();
+        b.ids.extend_from_slice(batch.ids);
+        b.starts.clear();
+        b.starts.extend_from_slice(batch.starts);
+        b.positions.clear();
+        let mut longest = 0;
+        for w in batch.starts.windows(2) {
+            assert!(w[0] <= w[1], "starts ascend");
+            longest = longest.max(w[1] - w[0]);
+            b.positions.extend(0..w[1] - w[0]);
+        }
+        group_documents(&b.starts, &mut b.groups);
+        self.table.reach(longest as usize);
+        self.picks.list.clear();
+        self.picks.positions.clear();
+    }
+
+    fn make_room(&mut self, keep: bool) {
+        let (s, n) = (&self.shape, self.batch.len());
+        let layers = if keep { s.layers } else { 1 };
+        let k = &mut self.kept;
+        k.all = keep;
+        grow(&mut k.x, n * s.width * if keep { s.layers + 1 } else { 1 });
+        grow(&mut k.mid, n * s.width * layers);
+        grow(&mut k.qkv, n * s.qkv_width() * layers);
+        if s.qk_norm && keep {
+            grow(&mut k.raw, n * (s.q_width() + s.kv_width()) * layers);
+        }
+        grow(&mut k.att, n * s.q_width() * layers);
+        grow(&mut k.lse, n * s.heads * layers);
+        if keep {
+            grow(&mut k.inner, n * s.inner_width() * layers);
+        }
+        grow(&mut self.hidden, n * s.width);
+        self.workers.resize_with(self.workers.len().max(par::threads()), Worker::default);
+        let block = ROW_BLOCK.min(n);
+        for w in &mut self.workers {
+            grow(&mut w.normed, block * s.width);
+            grow(&mut w.inner, block * s.inner_width());
+            grow(&mut w.act, block * s.ffn);
+        }
+    }
+
+    fn embed(&mut self, weights: &[f32]) {
+        let d = self.shape.width;
+        let table = &weights[self.plan.embed..];
+        for (x, &id) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.ids) {
+            x.copy_from_slice(&table[id as usize * d..][..d]);
+        }
+    }
+
+    /// Where layer l's activations start, in rows: one layer behind the other, or always the same place.
+    fn level(&self, l: usize) -> usize {
+        if self.kept.all { l * self.batch.len() } else { 0 }
+    }
+
+    fn layer(&mut self, l: usize, weights: &[f32]) {
+        self.packed.pack(&self.shape, &self.plan.layers[l], weights, false);
+        let (level, above) = (self.level(l), self.level(l + 1));
+        let k = &mut self.kept;
+        let layer = Layer {
+            shape: &self.shape,
+            at: &self.plan.layers[l],
+            packed: &self.packed,
+            weights,
+            table: &self.table,
+            batch: &self.batch,
+            keep: k.all,
+            level,
+            above,
+            x: Shared::new(&mut k.x),
+            mid: Shared::new(&mut k.mid),
+            qkv: Shared::new(&mut k.qkv),
+            raw: Shared::new(&mut k.raw),
+            att: Shared::new(&mut k.att),
+            lse: Shared::new(&mut k.lse),
+            inner: Shared::new(&mut k.inner),
+            workers: Shared::new(&mut self.workers),
+        };
+        let groups = &self.batch.groups;
+        if balanced(groups) {
+            par::each(groups.len(), |worker, i| layer.run(Crew::Alone(worker), &groups[i]));
+        } else if !groups.is_empty() {
+            layer.run(Crew::All, &joined(groups));
+        }
+    }
+
+    fn final_norm(&mut self, weights: &[f32]) {
+        let (n, d, s) = (self.batch.len(), self.shape.width, &self.shape);
+        let (top, at) = (self.level(s.layers), self.plan.norm);
+        let (hidden, x) = (Shared::new(&mut self.hidden), &self.kept.x);
+        par::each(blocks(&(0..n)), |_, task| {
+            let (r, rows) = block(&(0..n), task);
+            // SAFETY: one block of rows a task.
+            let out = unsafe { hidden.part(r * d, rows * d) };
+            norm_rows(out, &x[(top + r) * d..(top + r + rows) * d], s, at, weights);
+        });
+    }
+}

@@ -1,0 +1,162 @@
+//! One layer's forward pass over a range of whole documents, by one thread or by all.
+
+use std::ops::Range;
+
+use super::{Batch, Group, Worker};
+use crate::attention::{self, HeadGroup};
+use crate::block::{FeedScratch, PackedLayer, feed_forward, project_out, project_qkv};
+use crate::gemm::ROW_BLOCK;
+use crate::par::{Crew, Shared, threads};
+use crate::plan::LayerAt;
+use crate::rope::RopeTable;
+use crate::shape::Shape;
+
+/// Everything a layer reads and writes; activations start at row `level` of their buffers.
+pub(super) struct Layer<'a> {
+    pub shape: &'a Shape,
+    pub at: &'a LayerAt,
+    pub packed: &'a PackedLayer,
+    pub weights: &'a [f32],
+    pub table: &'a RopeTable,
+    pub batch: &'a Batch,
+    pub keep: bool,
+    pub level: usize,
+    /// First row of the residual stream above the layer.
+    pub above: usize,
+    pub x: Shared<'a>,
+    pub mid: Shared<'a>,
+    pub qkv: Shared<'a>,
+    pub raw: Shared<'a>,
+    pub att: Shared<'a>,
+    pub lse: Shared<'a>,
+    pub inner: Shared<'a>,
+    pub workers: Shared<'a, Worker>,
+}
+
+/// Cuts rows into the blocks that tasks work on.
+pub(super) fn block(rows: &Range<usize>, task: usize) -> (usize, usize) {
+    let start = rows.start + task * ROW_BLOCK;
+    (start, ROW_BLOCK.min(rows.end - start))
+}
+
+pub(super) fn blocks(rows: &Range<usize>) -> usize {
+    rows.len().div_ceil(ROW_BLOCK)
+}
+
+impl Layer<'_> {
+    /// The whole layer for a group of documents.
+    pub fn run(&self, crew: Crew, group: &Group) {
+        self.queries_keys_values(crew, &group.rows);
+        self.attend(crew, &group.documents);
+        self.rest(crew, &group.rows);
+    }
+
+    fn queries_keys_values(&self, crew: Crew, all: &Range<usize>) {
+        let s = self.shape;
+        let (d, w, rw) = (s.width, s.qkv_width(), s.q_width() + s.kv_width());
+        crew.each(blocks(all), |worker, task| {
+            let (r, rows) = block(all, task);
+            let row = self.level + r;
+            // SAFETY: one worker's buffers; one block of rows a task.
+            unsafe {
+                let scratch = &mut self.workers.part(worker, 1)[0];
+                project_qkv(
+                    self.qkv.part(row * w, rows * w),
+                    (s.qk_norm && self.keep).then(|| self.raw.part(row * rw, rows * rw)),
+                    self.x.read(row * d, rows * d),
+                    &mut scratch.normed,
+                    s,
+                    self.at,
+                    &self.packed.qkv,
+                    self.weights,
+                    &self.batch.positions[r..r + rows],
+                    self.table,
+                );
+            }
+        });
+    }
+
+    fn attend(&self, crew: Crew, documents: &Range<usize>) {
+        let (s, starts) = (self.shape, &self.batch.starts);
+        let (w, a, heads) = (s.qkv_width(), s.q_width(), s.heads);
+        crew.each(documents.len() * s.kv_heads, |worker, task| {
+            let (doc, head) = (documents.start + task / s.kv_heads, task % s.kv_heads);
+            let g = head_group(s, head, (starts[doc + 1] - starts[doc]) as usize);
+            if g.rows == 0 {
+                return;
+            }
+            let row = self.level + starts[doc] as usize;
+            let column = head * g.group * g.head_dim;
+            // SAFETY: one worker's buffers; tasks write disjoint heads of disjoint rows; qkv is not written meanwhile.
+            unsafe {
+                let scratch = &mut self.workers.part(worker, 1)[0].attention;
+                let qkv = self.qkv.read(row * w, g.rows * w);
+                let out = self.att.part(row * a + column, g.rows * a - column);
+                let lse = self.lse.part(row * heads + head * g.group, g.rows * heads - head * g.group);
+                attention::forward(scratch, g, qkv, out, a, Some((lse, heads)));
+            }
+        });
+    }
+
+    fn rest(&self, crew: Crew, all: &Range<usize>) {
+        let s = self.shape;
+        let (d, a, iw) = (s.width, s.q_width(), s.inner_width());
+        crew.each(blocks(all), |worker, task| {
+            let (r, rows) = block(all, task);
+            let row = self.level + r;
+            // SAFETY: one worker's buffers; one block of rows a task. Without keeping, x's rows are read before they
+            // are overwritten: the two slices are not alive together.
+            unsafe {
+                let w = &mut self.workers.part(worker, 1)[0];
+                let mid = self.mid.part(row * d, rows * d);
+                let att = self.att.read(row * a, rows * a);
+                project_out(mid, self.x.read(row * d, rows * d), att, rows, s, &self.packed.o);
+                let inner =
+                    if self.keep { self.inner.part(row * iw, rows * iw) } else { &mut w.inner[..rows * iw] };
+                let scratch = FeedScratch { normed: &mut w.normed, inner, act: &mut w.act };
+                let y = self.x.part((self.above + r) * d, rows * d);
+                feed_forward(y, mid, rows, scratch, s, self.at, self.packed, self.weights);
+            }
+        });
+    }
+}
+
+/// Columns of one key-value head and its query heads in rows of qkv.
+pub(super) fn head_group(s: &Shape, head: usize, rows: usize) -> HeadGroup {
+    let group = s.heads / s.kv_heads;
+    HeadGroup {
+        rows,
+        row: s.qkv_width(),
+        q_at: head * group * s.head_dim,
+        k_at: s.q_width() + head * s.head_dim,
+        v_at: s.q_width() + s.kv_width() + head * s.head_dim,
+        group,
+        head_dim: s.head_dim,
+    }
+}
+
+/// Groups consecutive documents to about a block of rows each.
+pub(super) fn group_documents(starts: &[u32], groups: &mut Vec<Group>) {
+    groups.clear();
+    let mut first = 0;
+    for doc in 0..starts.len() - 1 {
+        let rows = (starts[first] as usize)..(starts[doc + 1] as usize);
+        if rows.len() >= ROW_BLOCK || doc + 2 == starts.len() {
+            groups.push(Group { documents: first..doc + 1, rows });
+            first = doc + 1;
+        }
+    }
+}
+
+/// Whether threads that take a group each end at about the same time.
+pub(super) fn balanced(groups: &[Group]) -> bool {
+    let longest = groups.iter().map(|g| g.rows.len()).max().unwrap_or(0);
+    let rows = groups.iter().map(|g| g.rows.len()).sum::<usize>();
+    threads() == 1 || rows >= 4 * threads() * longest
+}
+
+/// One group of all documents of several consecutive groups.
+pub(super) fn joined(groups: &[Group]) -> Group {
+    let (first, last) = (&groups[0], &groups[groups.len() - 1]);
+    Group { documents: first.documents.start..last.documents.end, rows: first.rows.start..last.rows.end }
+}
