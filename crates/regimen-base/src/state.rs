@@ -45,6 +45,7 @@ impl State {
     }
 
     /// Takes out what [`State::nest`] put under `prefix`.
+    #[must_use]
     pub fn take_nested(&mut self, prefix: &str) -> Self {
         let lead = format!("{prefix}/");
         let mut inner = Self::new();

@@ -25,7 +25,7 @@ Begin with:
   regimen chat runs/quickstart     talk to it
   regimen list objective           see what a recipe can choose from
 
-Exit codes: 0 done, 1 a run failed, 2 a wrong command line or recipe, 3 a claim did not hold, 4 unusable data,
+Exit codes: 0 done, 1 a run failed, 2 a wrong command line or recipe, 3 a claim did not hold, 4 unusable data, \
 5 the plan does not fit into memory, 130 and 143 stopped by Ctrl-C and SIGTERM after a full checkpoint.";
 
 /// The command with the version that this machine sees.

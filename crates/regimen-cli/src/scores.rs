@@ -84,7 +84,11 @@ pub fn by_stage(run: &RunDir) -> Result<Option<String>> {
         }
     }
     let judged = stages.iter().flat_map(|(_, sets)| sets).any(|set| set.replies.is_some());
-    let title = if judged { "right answers on held-out items, with 95 % Wilson intervals" } else { "on held-out items" };
+    let title = if judged {
+        "right answers on held-out items, with 95 % Wilson intervals"
+    } else {
+        "on held-out items"
+    };
     Ok(stage_table(&stages).map(|table| format!("{title}\n{table}")))
 }
 

@@ -308,7 +308,8 @@ fn a_checkpoint_is_looked_into_and_damage_is_found() {
 fn the_memory_that_was_planned_is_the_memory_that_is_used() {
     let dir = tempfile::tempdir().expect("a folder");
     let wide = RECIPE.replace("width = 32", "width = 128").replace("layers = 1", "layers = 4");
-    let wide = wide.replace("batch = 4", "batch = 400").replace("5st", "2st").replace("batch = 2", "batch = 64");
+    let wide =
+        wide.replace("batch = 4", "batch = 400").replace("5st", "2st").replace("batch = 2", "batch = 64");
     let recipe = write(&dir, "tiny.toml", &wide);
     let plan = stdout(inside(&dir, &["plan", &recipe]).success());
     let planned = plan.split("memory: needs ").nth(1).and_then(|rest| rest.split(" MiB").next());
@@ -317,7 +318,8 @@ fn the_memory_that_was_planned_is_the_memory_that_is_used() {
     let manifest = std::fs::read(dir.path().join("runs/tiny/manifest.json")).expect("it is there");
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
     let stages = manifest["stages"].as_array().expect("a list");
-    let used = stages.iter().filter_map(|s| s["peak_bytes"].as_f64()).fold(0.0, f64::max) / f64::from(1 << 20);
+    let used =
+        stages.iter().filter_map(|s| s["peak_bytes"].as_f64()).fold(0.0, f64::max) / f64::from(1 << 20);
     assert!((0.6..1.6).contains(&(used / planned)), "planned {planned} MiB, used {used} MiB");
 }
 

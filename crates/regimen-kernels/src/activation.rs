@@ -14,8 +14,9 @@ simd!(
 #[inline(always)]
 fn activation_body<V: Simd>(h: &mut [f32], inner: &[f32], f: usize, kind: Activation) {
     if kind.gated() {
-        for (h, inner) in h.chunks_exact_mut(f).zip(inner.chunks_exact(2 * f)) {
-            let (gate, up) = inner.split_at(f);
+        for r in 0..h.len() / f {
+            let h = &mut h[r * f..(r + 1) * f];
+            let (gate, up) = inner[r * 2 * f..(r + 1) * 2 * f].split_at(f);
             for i in (0..f).step_by(LANES) {
                 let g = at::<V>(gate, i);
                 put(h, i, g.mul(sigmoid(g)).mul(at(up, i)));
@@ -75,10 +76,10 @@ simd!(
 fn activation_backward_body<V: Simd>(dinner: &mut [f32], inner: &[f32], dh: &mut [f32], f: usize, kind: Activation) {
     let one = V::splat(1.0);
     if kind.gated() {
-        let rows = dh.chunks_exact_mut(f).zip(inner.chunks_exact(2 * f)).zip(dinner.chunks_exact_mut(2 * f));
-        for ((dh, inner), dinner) in rows {
-            let (gate, up) = inner.split_at(f);
-            let (dgate, dup) = dinner.split_at_mut(f);
+        for r in 0..dh.len() / f {
+            let dh = &mut dh[r * f..(r + 1) * f];
+            let (gate, up) = inner[r * 2 * f..(r + 1) * 2 * f].split_at(f);
+            let (dgate, dup) = dinner[r * 2 * f..(r + 1) * 2 * f].split_at_mut(f);
             for i in (0..f).step_by(LANES) {
                 let (g, u, d) = (at::<V>(gate, i), at::<V>(up, i), at::<V>(dh, i));
                 let s = sigmoid(g);

@@ -1,6 +1,6 @@
 //! Batched decoding with a key-value cache, with the trainer's bits.
 
-use crate::attention::{KeysValues, attend, padded};
+use crate::attention::{KeysValues, attend, attend_one, padded};
 use crate::block::{FeedScratch, PackedLayer, feed_forward, norm_rows, pack_head, project_out, project_qkv};
 use crate::gemm::{From, PackedMatrix, rows_by_packed};
 use crate::par::{self, Shared};
@@ -297,7 +297,7 @@ impl Engine<'_> {
         ] {
             buffer.resize(buffer.len().max(rows * width), 0.0);
         }
-        w.scores.resize(w.scores.len().max(LANES * padded(longest)), 0.0);
+        w.scores.resize(w.scores.len().max(s.heads.max(LANES) * padded(longest)), 0.0);
         w.positions.clear();
         let table = &self.weights[self.plan.embed..];
         let mut r = 0;
@@ -329,10 +329,18 @@ impl Engine<'_> {
                 }
                 values[position * hd..(position + 1) * hd].copy_from_slice(v);
             }
+            if n == 1 {
+                continue;
+            }
             let kv = KeysValues { k_panels: keys, v_rows: values, v_row: hd };
             for h in head * group..(head + 1) * group {
                 attend(&mut att[h * hd..], s.q_width(), &qkv[h * hd..], w, n, slot.len, hd, kv, scores, None);
             }
+        }
+        if n == 1 {
+            let at = l * s.kv_heads * self.each;
+            let (keys, values) = (&slot.keys[at..], &slot.values[at..]);
+            attend_one(att, qkv, s.heads, group, slot.len + 1, hd, keys, values, self.each, scores);
         }
     }
 

@@ -2,11 +2,11 @@
 //! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
 
 use crate::par::{self, Shared};
-use crate::simd::{LANES, Simd, at, put, simd};
+use crate::simd::{LANES, Simd, simd};
 use crate::tile::{self, Tile};
 
-/// Rows of C a task computes at once: a multiple of the register tiles' rows that keeps A in the second-level cache.
-pub(crate) const ROW_BLOCK: usize = 112;
+/// Rows of C that a task computes at once: A and C stay in the second-level cache.
+pub(crate) const ROW_BLOCK: usize = 128;
 /// Rows of one pass over the operands in [`tn`]: slices of both that stay in cache.
 const K_BLOCK: usize = 256;
 /// Vectors of B that stay in the second-level cache during a pass of [`tn`].
@@ -127,7 +127,8 @@ pub(crate) unsafe fn product<V: Simd, const AT: bool>(m: usize, n: usize, k: usi
     let mut v = 0;
     let whole = n / LANES;
     while v * LANES < n {
-        let vectors = [8, 4, 2, 1].into_iter().find(|&x| x <= most && v + x <= whole).unwrap_or(1);
+        let left = (whole - v.min(whole)).min(most);
+        let vectors = if m == 1 { left.max(1) } else { 1 << left.max(1).ilog2() };
         let part = LANES.min(n - v * LANES);
         let mut i = 0;
         for strip in 0..strips {
@@ -234,13 +235,15 @@ fn write_strips_body<V: Simd>(
     column: usize,
     width: usize,
 ) {
+    let rows = x.len() / row;
+    assert!(rows == 0 || (rows - 1) * row + column + width <= x.len());
     for (s, j) in (0..width).step_by(STRIP).enumerate() {
         let high = STRIP.min(width - j);
-        let rows = x.len() / row;
         // SAFETY: rows of this task.
-        let out = unsafe { strips.part((s * cap + first) * LANES, rows * LANES) };
-        for (out, x) in out.chunks_exact_mut(LANES).zip(x.chunks_exact(row)) {
-            put(out, 0, at::<V>(&x[column + j..column + j + high], 0));
+        let out = unsafe { strips.part((s * cap + first) * LANES, rows * LANES) }.as_mut_ptr();
+        for r in 0..rows {
+            // SAFETY: `high` floats of row r, checked above; one row of the strip.
+            unsafe { V::load_part(x.as_ptr().add(r * row + column + j), high).store(out.add(r * LANES)) };
         }
     }
 }

@@ -60,6 +60,17 @@ pub(crate) fn normal_pdf<V: Simd>(x: V) -> V {
     exp(x.mul(x).mul(V::splat(-0.5))).mul(V::splat(0.398_942_28))
 }
 
+/// 1, 1/3, 1/5, …
+const ODD: [f64; 11] = {
+    let mut odd = [0.0; 11];
+    let mut i = 0;
+    while i < 11 {
+        odd[i] = 1.0 / (2 * i + 1) as f64;
+        i += 1;
+    }
+    odd
+};
+
 /// Natural logarithm of a positive normal f64, about 1e-16 relative near 1 and better than f32 needs elsewhere.
 pub(crate) fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
@@ -72,10 +83,7 @@ pub(crate) fn ln(x: f64) -> f64 {
     // ln m = 2 artanh s, s = (m − 1)/(m + 1), |s| < 0.172
     let s = (m - 1.0) / (m + 1.0);
     let s2 = s * s;
-    let mut sum = 0.0;
-    for i in (0..=10).rev() {
-        sum = sum * s2 + 1.0 / f64::from(2 * i + 1);
-    }
+    let sum = ODD.iter().rev().fold(0.0, |sum, c| sum * s2 + c);
     exponent as f64 * std::f64::consts::LN_2 + 2.0 * s * sum
 }
 

@@ -30,7 +30,8 @@ simd!(
 
 #[inline(always)]
 fn norm_body<V: Simd>(out: &mut [f32], x: &[f32], d: usize, w: &[f32], b: Option<&[f32]>, eps: f32, kind: Norm) {
-    for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+    for r in 0..x.len() / d {
+        let (out, x) = (&mut out[r * d..(r + 1) * d], &x[r * d..(r + 1) * d]);
         let (mean, rstd) = row_stats::<V>(x, eps, kind);
         let (mean, rstd) = (V::splat(mean), V::splat(rstd));
         for i in (0..d).step_by(LANES) {

@@ -2,7 +2,8 @@
 //! most of a training step is spent.
 //!
 //! Per step of k: two loads of B, one broadcast and two fused multiply-adds a row. Rows are addressed from a base for
-//! every three of them (+0, +1, +2 strides), which leaves enough general registers.
+//! every three of them (+0, +1, +2 strides), which leaves enough general registers. B is asked for 16 steps ahead: weights
+//! come from the outer caches.
 
 use std::arch::asm;
 use std::arch::x86_64::{__m512, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
@@ -31,6 +32,8 @@ macro_rules! kernel {
                     "2:",
                     "vmovups {b0}, [{b}]",
                     "vmovups {b1}, [{b} + {bv}]",
+                    "prefetcht0 [{b} + 1024]",
+                    "prefetcht0 [{b} + {bv} + 1024]",
                     $(
                         concat!("vbroadcastss {x}, dword ptr [", $address, "]"),
                         concat!("vfmadd231ps {", stringify!($c0), "}, {x}, {b0}"),

@@ -50,6 +50,7 @@ const STAGE: &[Variant] = &[
 ];
 
 const ID: Field = Field::new("id", Ty::Str, "names the stage").required().aliases(&["name"]);
+const ABOUT: Field = Field::new("about", Ty::Str, "one line for the report");
 const FROM: Field = Field::new(
     "from",
     Ty::Name(Names::Start),
@@ -61,6 +62,7 @@ const CONTEXT: Field = Field::new("context", Ty::Count, "longest row in tokens; 
 
 const TRAIN: &[Field] = &[
     ID,
+    ABOUT,
     FROM,
     Field::new("length", Ty::Length, "how long it trains").required().renamed(&[
         ("max-steps", "write `length = \"60st\"`"),
@@ -79,10 +81,10 @@ const TRAIN: &[Field] = &[
     Field::new(
         "max-grad-norm",
         Ty::Float,
-        "clip the norm of the whole gradient to this; absent: no clipping",
+        "clip the norm of the whole gradient to this; 0: no clipping",
     )
     .or("1.0")
-    .above(0.0),
+    .min(0.0),
     Field::new("batch", Ty::Count, "examples, or prompts of a rollout, per optimiser step")
         .or("8")
         .min(1.0)
@@ -104,7 +106,7 @@ const TRAIN: &[Field] = &[
     Field::new("micro-batch-tokens", Ty::Count, "tokens in one pass; changes memory and speed, not results")
         .min(1.0),
     CONTEXT,
-    Field::new("checkpoint-every", Ty::Every, "absent: only at the end of the stage")
+    Field::new("checkpoint-every", Ty::Every, "absent: every 500 steps and at the end")
         .aliases(&["save-steps"]),
     Field::new("log-every", Ty::Every, "how often metrics are written").or("1").aliases(&["logging-steps"]),
     Field::new("eval-every", Ty::Every, "absent: only at the end of the stage, if `eval` is there")
@@ -123,7 +125,7 @@ const TRAIN: &[Field] = &[
 ];
 
 const EVAL_STAGE: &[Field] =
-    &[ID, FROM, CONTEXT, Field::new("eval", Ty::Table(EVAL), "what to measure").required()];
+    &[ID, ABOUT, FROM, CONTEXT, Field::new("eval", Ty::Table(EVAL), "what to measure").required()];
 
 const STREAM: &[Field] = &[
     Field::new(

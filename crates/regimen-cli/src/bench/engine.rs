@@ -57,7 +57,12 @@ pub fn plan(sizes: &[Size], rounds: u64, with_peers: bool) -> Vec<Run> {
             for work in [Work::Train, Work::Decode, Work::Limit] {
                 runs.push(Run { round, work, size, peer: None });
                 let peers = PEERS.iter().filter(|p| with_peers && p.0 == work);
-                runs.extend(peers.map(|&(_, name, script, mode)| Run { round, work, size, peer: Some((name, script, mode)) }));
+                runs.extend(peers.map(|&(_, name, script, mode)| Run {
+                    round,
+                    work,
+                    size,
+                    peer: Some((name, script, mode)),
+                }));
             }
         }
     }
@@ -100,7 +105,8 @@ impl Run {
             _ => (self.own_command(ours)?, OURS.to_owned()),
         };
         let output = command.output().map_err(|e| {
-            Error::usage(format!("cannot start {program}: {e}")).remedy("name a Python that has torch and transformers")
+            Error::usage(format!("cannot start {program}: {e}"))
+                .remedy("name a Python that has torch and transformers")
         })?;
         read(&output).map_err(|e| e.within(self.title()))
     }
@@ -122,7 +128,9 @@ impl Run {
     fn peer_command(&self, ours: &Ours, peers: &Peers, script: &str, mode: &str) -> Command {
         let mut command = Command::new(&peers.python);
         command.arg(peers.scripts.join(script)).args(["--size", self.size.name(), "--mode", mode]);
-        command.arg(if self.work == Work::Train { "--steps" } else { "--reps" }).arg(self.steps(ours).to_string());
+        command
+            .arg(if self.work == Work::Train { "--steps" } else { "--reps" })
+            .arg(self.steps(ours).to_string());
         command.arg("--threads").arg(ours.threads.to_string());
         if let Some(models) = &ours.models {
             command.arg("--models").arg(models);
@@ -132,15 +140,20 @@ impl Run {
 }
 
 fn read(output: &Output) -> Result<Row> {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let row = Row::last_of(&String::from_utf8_lossy(&output.stdout));
-    match row {
+    match Row::last_of(&String::from_utf8_lossy(&output.stdout)) {
         Some(row) if output.status.success() => Ok(row),
         _ => {
-            let last = complaint.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it printed no row");
-            Err(Error::failed(format!("the measurement failed ({}): {}", output.status, last.trim())))
+            let complaint = complaint(&String::from_utf8_lossy(&output.stderr));
+            Err(Error::failed(format!("the measurement failed ({}): {complaint}", output.status)))
         }
     }
+}
+
+/// The line that says what went wrong: the one that says so, as ours do, or the last one, as Python's tracebacks do.
+fn complaint(text: &str) -> String {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = lines().find_map(|line| line.strip_prefix("error: ")).or_else(|| lines().next_back());
+    said.unwrap_or("it printed no row").to_owned()
 }
 
 #[cfg(test)]
@@ -156,5 +169,12 @@ mod tests {
         assert_eq!(first[2], "xs train torch-compile");
         assert_eq!(first[6], "xs limit regimen");
         assert!(plan(&[Size::Tiny], 1, false).iter().all(|r| r.engine() == OURS));
+    }
+
+    #[test]
+    fn the_line_that_matters_is_told() {
+        assert_eq!(complaint("error: there is no x\n  = make one\n"), "there is no x");
+        assert_eq!(complaint("Traceback:\n  File y\nImportError: no torch\n"), "ImportError: no torch");
+        assert_eq!(complaint(""), "it printed no row");
     }
 }

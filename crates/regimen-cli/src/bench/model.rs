@@ -23,8 +23,10 @@ pub fn model(size: Size, folder: Option<&Path>) -> Result<Model> {
     if *found != (regimen_kernels::Shape { max_positions: found.max_positions, ..want.clone() })
         || found.max_positions <= size.context()
     {
-        return Err(within(Error::data(format!("this is not a model of size {}", size.name()))
-            .remedy("make the checkpoints with make_init.py of the peers' scripts")));
+        return Err(within(
+            Error::data(format!("this is not a model of size {}", size.name()))
+                .remedy("make the checkpoints with make_init.py of the peers' scripts"),
+        ));
     }
     Ok(model)
 }

@@ -26,7 +26,9 @@ impl Report {
     pub fn render(&self) -> String {
         let all = summarise(&self.rows, &self.sizes);
         let mut out = format!("{}\n\n{}\n", self.machine(), table(&all));
-        out.push_str("peak: of the process. start: from the process's start to the end of its first step or batch.\n");
+        out.push_str(
+            "peak: of the process. start: from the process's start to the end of its first step or batch.\n",
+        );
         let sgemm = self.sgemm().map_or_else(String::new, |rate| format!(" ({rate:.0} GFLOP/s)"));
         let _ = writeln!(
             out,
@@ -65,13 +67,19 @@ impl Report {
             number::plural(self.rounds as usize, "round")
         );
         if let Some(load) = self.load.filter(|&load| is_busy(load)) {
-            let _ = write!(line, "\nthe machine was not quiet: {load:.1} processes wanted a core when it began");
+            let _ = write!(
+                line,
+                "\nthe machine was not quiet: {load:.1} processes wanted a core when it began.\n\
+                 Do not quote these figures: threads that wait by spinning, as PyTorch's do, can be slowed a hundredfold"
+            );
         }
         line
     }
 
     fn sgemm(&self) -> Option<f64> {
-        let of = |size: &Size| self.rows.iter().filter(|row| row.is(Work::Limit, size.name(), OURS)).collect::<Vec<_>>();
+        let of = |size: &Size| {
+            self.rows.iter().filter(|row| row.is(Work::Limit, size.name(), OURS)).collect::<Vec<_>>()
+        };
         let rates: Vec<f64> =
             self.sizes.iter().flat_map(of).filter_map(|row| row.number("sgemm_gflop_s")).collect();
         (!rates.is_empty()).then(|| median(&rates))
@@ -91,8 +99,18 @@ pub fn load() -> Option<f64> {
 fn table(all: &[Summary]) -> String {
     let with_peers = all.iter().any(|s| s.ratios.is_some());
     let mut header = vec![
-        "size", "work", "engine", ">tok/s", ">lowest–highest", ">step ms", ">peak MiB", ">start s", ">of products",
-        ">of sgemm", ">loss 0", ">loss 10",
+        "size",
+        "work",
+        "engine",
+        ">tok/s",
+        ">lowest–highest",
+        ">step ms",
+        ">peak MiB",
+        ">start s",
+        ">of products",
+        ">of sgemm",
+        ">loss 0",
+        ">loss 10",
     ];
     if with_peers {
         header.extend([">speed ×", ">memory ×", ">start ×"]);
@@ -110,7 +128,13 @@ fn cells(s: &Summary, with_peers: bool) -> Vec<String> {
     };
     let [middle, least, most] = s.tok_s.map(number::count);
     let mut cells = vec![s.size.name().to_owned(), s.work.name().to_owned(), s.engine.to_owned()];
-    cells.extend([middle, format!("{least} – {most}"), cell(s.step_ms, 2), cell(s.peak_mb, 0), cell(s.first_s, 3)]);
+    cells.extend([
+        middle,
+        format!("{least} – {most}"),
+        cell(s.step_ms, 2),
+        cell(s.peak_mb, 0),
+        cell(s.first_s, 3),
+    ]);
     cells.extend([cell(s.of_products, 2), cell(s.of_sgemm, 2), cell(s.losses[0], 6), cell(s.losses[1], 6)]);
     if with_peers {
         let [speed, memory, start] = s.ratios.unwrap_or_default();
@@ -142,7 +166,10 @@ mod tests {
         let ours: Vec<Row> = rows().into_iter().filter(|r| r.is(Work::Train, "xs", OURS)).collect();
         let report = Report { sizes: vec![Size::Xs], rounds: 2, threads: 2, load: Some(3.25), rows: ours };
         let text = report.render();
-        assert!(!text.contains('×') && text.contains("not quiet: 3.2") && text.contains("2 rounds"), "{text}");
+        assert!(
+            !text.contains('×') && text.contains("not quiet: 3.2") && text.contains("2 rounds"),
+            "{text}"
+        );
         assert_eq!(report.as_json()["summary"][0]["tok_s"], 160_000.0);
     }
 }

@@ -50,10 +50,15 @@ mod tests {
 
     #[test]
     fn the_last_line_counts() {
-        let row = Row::last_of("a warning\n{\"bench\": \"train\", \"size\": \"xs\", \"peer\": \"p\", \"first_step_s\": 2.5, \"loss\": {\"0\": 4.5}}\n\n");
+        let row = Row::last_of(
+            "a warning\n{\"bench\": \"train\", \"size\": \"xs\", \"peer\": \"p\", \"first_step_s\": 2.5, \"loss\": {\"0\": 4.5}}\n\n",
+        );
         let row = row.expect("there is one");
         assert!(row.is(Work::Train, "xs", "p") && !row.is(Work::Decode, "xs", "p"));
-        assert_eq!((row.first(), row.loss(0), row.loss(10), row.number("tok_s")), (Some(2.5), Some(4.5), None, None));
+        assert_eq!(
+            (row.first(), row.loss(0), row.loss(10), row.number("tok_s")),
+            (Some(2.5), Some(4.5), None, None)
+        );
         assert_eq!(Row::last_of("Traceback\nError: x"), None);
     }
 }

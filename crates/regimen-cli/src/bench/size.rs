@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn sizes_have_the_parameters_they_are_known_for() {
-        let counts = [Size::Xs, Size::Tiny, Size::Small].map(|s| regimen_kernels::Layout::new(&s.shape()).len());
+        let counts =
+            [Size::Xs, Size::Tiny, Size::Small].map(|s| regimen_kernels::Layout::new(&s.shape()).len());
         assert_eq!(counts, [108_864, 820_352, 13_767_552]);
     }
 }

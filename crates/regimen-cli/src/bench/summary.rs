@@ -129,7 +129,10 @@ pub fn wrong_losses(rows: &[Row], sizes: &[Size]) -> Vec<String> {
         for row in rows.iter().filter(|row| row.is(Work::Train, size.name(), OURS)) {
             for &(step, known) in size.losses() {
                 if let Some(loss) = row.loss(step).filter(|loss| (loss - known).abs() > TOLERANCE) {
-                    wrong.push(format!("size {}, step {step}: the loss is {loss:.6}, not {known:.6}", size.name()));
+                    wrong.push(format!(
+                        "size {}, step {step}: the loss is {loss:.6}, not {known:.6}",
+                        size.name()
+                    ));
                 }
             }
         }
@@ -147,15 +150,19 @@ pub mod tests {
     /// Two rounds of us and of one peer, and the limit.
     pub fn rows() -> Vec<Row> {
         let train = |peer: &str, tok_s: f64, rss: f64, loss: f64| {
-            Row(json!({ "bench": "train", "peer": peer, "size": "xs", "tok_s": tok_s, "step_ms": 2_048_000.0 / tok_s,
-                "rss_mb": rss, "first_step_s": 0.05, "losses": [loss] }))
+            Row(
+                json!({ "bench": "train", "peer": peer, "size": "xs", "tok_s": tok_s, "step_ms": 2_048_000.0 / tok_s,
+                "rss_mb": rss, "first_step_s": 0.05, "losses": [loss] }),
+            )
         };
         vec![
             train(OURS, 150_000.0, 40.0, 4.172_252),
             train("torch-compile", 110_000.0, 800.0, 4.172_253),
             train(OURS, 170_000.0, 40.0, 4.172_252),
             train("torch-compile", 90_000.0, 800.0, 4.172_253),
-            Row(json!({ "bench": "limit", "peer": OURS, "size": "xs", "products_ms": 6.4, "sgemm_ms": 3.2, "sgemm_gflop_s": 210.0 })),
+            Row(
+                json!({ "bench": "limit", "peer": OURS, "size": "xs", "products_ms": 6.4, "sgemm_ms": 3.2, "sgemm_gflop_s": 210.0 }),
+            ),
         ]
     }
 

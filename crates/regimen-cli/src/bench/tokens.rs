@@ -51,7 +51,7 @@ pub struct Documents(pub Size);
 
 impl Documents {
     /// The ids of one document: inputs are all but the last, targets all but the first.
-    pub fn ids(&self, index: u64) -> impl Iterator<Item = u32> {
+    pub fn ids(&self, index: u64) -> impl Iterator<Item = u32> + use<> {
         let (batch, len, vocab) = (self.0.batch() as u64, self.0.context() + 1, self.0.shape().vocab);
         let mut lcg = Lcg::of_step(index / batch).skip(index % batch * len as u64);
         (0..len).map(move |_| lcg.draw(vocab))
@@ -100,7 +100,9 @@ mod tests {
     fn skipping_is_drawing() {
         for n in [0, 1, 2, 63, 64, 65, 4097] {
             let (mut drawn, skipped) = (Lcg::new(7), Lcg::new(7).skip(n));
-            (0..n).for_each(|_| drop(drawn.draw(3)));
+            for _ in 0..n {
+                drawn.draw(3);
+            }
             assert_eq!(drawn, skipped, "{n}");
         }
     }
@@ -117,7 +119,8 @@ mod tests {
             (Size::Small, 10, [3009, 399, 3359, 2790], [215, 1651, 1922], 4_262_054),
         ] {
             let batch = size.batch() as u64;
-            let ids: Vec<u32> = (step * batch..(step + 1) * batch).flat_map(|i| Documents(size).ids(i)).collect();
+            let ids: Vec<u32> =
+                (step * batch..(step + 1) * batch).flat_map(|i| Documents(size).ids(i)).collect();
             assert_eq!(ids.len(), size.batch() * (size.context() + 1));
             assert_eq!((&ids[..4], &ids[ids.len() - 3..]), (&first[..], &last[..]), "{size:?} {step}");
             assert_eq!(ids.iter().sum::<u32>(), sum, "{size:?} {step}");

@@ -66,7 +66,8 @@ pub fn fill(params: &mut Params, layers: usize) {
     let mut twister = Twister::new(0);
     params.flat_mut().fill(1.0);
     let ends = ["model.embed_tokens", "lm_head"].map(str::to_owned);
-    let parts = ["self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"];
+    let parts =
+        ["self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"];
     let blocks = (0..layers).flat_map(|l| parts.map(|part| format!("model.layers.{l}.{part}_proj")));
     for path in ends.into_iter().chain(blocks) {
         if let Some(matrix) = params.get_mut(&format!("{path}.weight")) {
@@ -86,7 +87,9 @@ mod tests {
         let mut twister = Twister::new(5489);
         let first = [twister.next(), twister.next()];
         assert_eq!(first, [3_499_211_612, 581_869_302]);
-        (2..9999).for_each(|_| drop(twister.next()));
+        for _ in 2..9999 {
+            twister.next();
+        }
         assert_eq!(twister.next(), 4_123_659_995, "the 10000th draw that C++ demands");
     }
 
@@ -104,7 +107,11 @@ mod tests {
             ("model.norm.weight", [1.0, 1.0]),
         ] {
             let got = params.get(path).expect("it is in the layout");
-            assert!(got.iter().zip(first).all(|(g, w): (&f32, f32)| (g - w).abs() < 1e-7), "{path}: {:?}", &got[..2]);
+            assert!(
+                got.iter().zip(first).all(|(g, w): (&f32, f32)| (g - w).abs() < 1e-7),
+                "{path}: {:?}",
+                &got[..2]
+            );
         }
     }
 }

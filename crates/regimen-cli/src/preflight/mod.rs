@@ -42,18 +42,34 @@ pub fn must_fit(loads: &[Load], room: Room) -> Result<()> {
     Err(Error::new(Exit::Memory, what).remedy(remedy))
 }
 
+/// A line for when other programs hold what the run needs.
+pub fn is_tight(loads: &[Load], room: Room) -> Option<String> {
+    let need = loads.iter().map(|l| memory(l).total()).max()?;
+    let free = room.free.filter(|&free| need > free)?;
+    let (need, free) = (number::bytes(need as f64), number::bytes(free as f64));
+    Some(format!("it needs about {need} of memory, {free} are free: close other programs"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::a_load as load;
+    use crate::preflight::a_load as small;
+
+    #[test]
+    fn a_full_machine_is_told() {
+        let room = |free| Room { total: None, free: Some(free) };
+        assert!(is_tight(&[small()], room(1 << 20)).is_some_and(|l| l.contains("1.00 MiB are free")));
+        assert_eq!(is_tight(&[small()], room(1 << 40)), None);
+    }
 
     #[test]
     fn what_is_too_large_is_refused_with_its_largest_part() {
-        let small = load();
+        let small = small();
         let room = |total| Room { total: Some(total), free: None };
         assert!(must_fit(std::slice::from_ref(&small), room(1 << 40)).is_ok());
         assert!(must_fit(std::slice::from_ref(&small), Room { total: None, free: None }).is_ok());
-        let error = must_fit(std::slice::from_ref(&small), room(1 << 20)).expect_err("a mebibyte is not enough");
+        let error =
+            must_fit(std::slice::from_ref(&small), room(1 << 20)).expect_err("a mebibyte is not enough");
         assert_eq!(error.exit, Exit::Memory);
         assert!(error.what.contains("stage `a`") && error.what.contains("activations"), "{error}");
         let wide = Load { micro_batch_tokens: 1 << 20, step_tokens: 1e9, ..small };

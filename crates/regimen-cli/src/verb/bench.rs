@@ -10,8 +10,10 @@ use crate::failure::Outcome;
 use crate::out::{self, tell};
 
 #[derive(clap::Args)]
-#[command(after_help = "Every measurement is a process of its own. Without --models the start weights are made here: \
-those of make_init.py. Losses are compared with PyTorch's; exit code 1 says that one of them is another.")]
+#[command(
+    after_help = "Every measurement is a process of its own. Without --models the start weights are made here: \
+those of make_init.py. Losses are compared with PyTorch's; exit code 1 says that one of them is another."
+)]
 pub struct Args {
     /// What to measure
     #[arg(long, value_name = "SIZES", value_delimiter = ',', default_values = ["xs", "tiny", "small"])]
@@ -80,7 +82,9 @@ impl Args {
         }
         out.flush()?;
         match wrong.into_iter().next() {
-            Some(first) => Err(Error::failed(first).remedy("this build computes something else: please report it").into()),
+            Some(first) => Err(Error::failed(first)
+                .remedy("this build computes something else: please report it")
+                .into()),
             None => Ok(()),
         }
     }
@@ -137,6 +141,6 @@ fn verdict(known: &[Size], wrong: &[String]) -> String {
     match (names.is_empty(), wrong.is_empty()) {
         (true, _) => "losses: not compared, these weights are not the peers'.\n".to_owned(),
         (_, true) => format!("losses: those of PyTorch within 2e-5 ({}).\n", names.join(", ")),
-        _ => wrong.iter().map(|line| format!("losses: {line}\n")).collect(),
+        _ => format!("losses: {}\n", wrong.join("\nlosses: ")),
     }
 }

@@ -39,7 +39,11 @@ impl Args {
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_kit::registry();
         let loads = preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
-        preflight::must_fit(&loads, preflight::room())?;
+        let room = preflight::room();
+        preflight::must_fit(&loads, room)?;
+        if let Some(line) = preflight::is_tight(&loads, room) {
+            tell(&format!("note: {line}"));
+        }
         let dir = RunDir::create(&self.place(&resolved)?)?;
         dir.write("recipe.resolved.toml", resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));

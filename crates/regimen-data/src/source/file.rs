@@ -28,7 +28,7 @@ impl FileSource {
     /// # Errors
     /// Nothing there, nothing in it, a file or a row that cannot be read (with file and line), no schema that fits.
     pub fn open(number: u32, path: &Path, files: &dyn Files, options: &ReadOptions) -> Result<Self> {
-        if !(0.0..1.0).contains(&options.eval) {
+        if !(0.0..=1.0).contains(&options.eval) {
             return Err(Error::usage(format!("{} of the rows cannot be held out", options.eval))
                 .remedy("`eval` is a fraction, from 0 to below 1; 0.05 is usual"));
         }
@@ -51,7 +51,7 @@ impl FileSource {
                 example.id.index = index as u64;
             }
         }
-        if source.train.is_empty() {
+        if source.train.is_empty() && options.eval < 1.0 {
             return Err(Error::data(format!("{}: all rows are held out for evaluation", source.name))
                 .remedy("lower `eval`, or give more rows"));
         }

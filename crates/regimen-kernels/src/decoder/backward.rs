@@ -13,8 +13,9 @@ use crate::norm::{norm_backward, norm_weight_grad};
 use crate::par::{self, Crew, Shared};
 use crate::simd::LANES;
 
-/// Bytes of gradients that a chunk may hold: they should stay in cache until the weights have used them.
-const CHUNK_BYTES: usize = 16 << 20;
+/// Bytes of gradients that a chunk holds, about, for each thread: they should stay in cache until the weights have used
+/// them.
+const CHUNK_BYTES: usize = 3 << 20;
 
 impl Decoder {
     /// Adds the gradients of the last forward pass to `grads`. Needs [`Decoder::forward`], and after it at most one
@@ -42,20 +43,23 @@ impl Decoder {
         strips + s.ffn + 5 * s.width + 3 * s.q_width() + 2 * s.qkv_width()
     }
 
-    /// Groups of documents, several a chunk.
+    /// Groups of documents, several a chunk: where it can be, as many for every thread.
     fn chunks(&self) -> Vec<Vec<Group>> {
-        let most = (CHUNK_BYTES / 4 / self.row_floats()).max(2 * ROW_BLOCK);
+        let (groups, threads) = (&self.batch.groups, par::threads());
+        let rows = (CHUNK_BYTES * threads / 4 / self.row_floats()).max(2 * ROW_BLOCK);
+        let longest = groups.iter().map(|g| g.rows.len()).max().unwrap_or(1).max(1);
+        let count = (rows as f64 / longest as f64 / threads as f64).round().max(1.0) as usize * threads;
         let mut chunks: Vec<Vec<Group>> = Vec::new();
-        let mut rows = 0;
-        for g in &self.batch.groups {
+        let mut held = 0;
+        for g in groups {
             match chunks.last_mut() {
-                Some(chunk) if rows + g.rows.len() <= most => chunk.push(g.clone()),
+                Some(chunk) if held + g.rows.len() <= count * longest => chunk.push(g.clone()),
                 _ => {
                     chunks.push(vec![g.clone()]);
-                    rows = 0;
+                    held = 0;
                 }
             }
-            rows += g.rows.len();
+            held += g.rows.len();
         }
         chunks
     }
@@ -97,8 +101,9 @@ impl Decoder {
         let x = &self.kept.x[s.layers * n * d..(s.layers + 1) * n * d];
         let dy = &self.flow.dhidden[..n * d];
         let (dx, stats) = (Shared::new(&mut self.flow.dx), Shared::new(stats));
-        par::each(blocks(&(0..n)), |_, task| {
-            let (r, rows) = block(&(0..n), task);
+        let count = blocks(Crew::All, &(0..n));
+        par::each(count, |_, task| {
+            let (r, rows) = block(&(0..n), count, task);
             // SAFETY: one block of rows a task.
             let (dx, stats) = unsafe { (dx.part(r * d, rows * d), stats.part(r, rows)) };
             let w = at.of(weights, d).0;

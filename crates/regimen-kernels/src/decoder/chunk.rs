@@ -15,7 +15,7 @@ use crate::par::{self, Crew, Shared};
 use crate::plan::{LayerAt, NormAt};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
-use crate::simd::{LANES, Simd, at, put, simd};
+use crate::simd::{LANES, Simd, simd};
 
 /// Columns of a norm's gradient that a task computes.
 const NORM_COLUMNS: usize = 2 * LANES;
@@ -139,8 +139,9 @@ impl Chunk<'_> {
     fn feed_forward(&self, crew: Crew, all: &Range<usize>) {
         let (s, packed) = (self.shape, self.packed);
         let (d, f, iw, a) = (s.width, s.ffn, s.inner_width(), s.q_width());
-        crew.each(blocks(all), |worker, task| {
-            let (r, rows) = block(all, task);
+        let count = blocks(crew, all);
+        crew.each(count, |worker, task| {
+            let (r, rows) = block(all, count, task);
             let (row, c) = (self.level + r, r - self.rows.start);
             // SAFETY: one worker's buffers; one block of rows a task.
             let (w, dy, dmid, datt, dnormed, stats) = unsafe {
@@ -211,8 +212,9 @@ impl Chunk<'_> {
     fn queries_keys_values(&self, crew: Crew, all: &Range<usize>) {
         let (s, at, batch) = (self.shape, self.at, self.batch);
         let (d, w) = (s.width, s.qkv_width());
-        crew.each(blocks(all), |worker, task| {
-            let (r, rows) = block(all, task);
+        let count = blocks(crew, all);
+        crew.each(count, |worker, task| {
+            let (r, rows) = block(all, count, task);
             let (row, c) = (self.level + r, r - self.rows.start);
             // SAFETY: one worker's buffers; one block of rows a task.
             let (scratch, dx, dmid, dqkv, dnormed, stats) = unsafe {
@@ -355,10 +357,12 @@ simd!(
 fn write_panels_body<V: Simd>(panels: Shared<'_>, x: &[f32], width: usize, first: usize, cap: usize) {
     let rows = x.len() / width;
     for (v, i) in (0..width).step_by(LANES).enumerate() {
+        let part = LANES.min(width - i);
         // SAFETY: rows of this task.
-        let out = unsafe { panels.part((v * cap + first) * LANES, rows * LANES) };
-        for (out, row) in out.chunks_exact_mut(LANES).zip(x.chunks_exact(width)) {
-            put(out, 0, at::<V>(row, i));
+        let out = unsafe { panels.part((v * cap + first) * LANES, rows * LANES) }.as_mut_ptr();
+        for r in 0..rows {
+            // SAFETY: `part` floats of row r of x; one row of the panel.
+            unsafe { V::load_part(x.as_ptr().add(r * width + i), part).store(out.add(r * LANES)) };
         }
     }
 }

@@ -124,8 +124,9 @@ impl Decoder {
         let (n, d, s) = (self.batch.len(), self.shape.width, &self.shape);
         let (top, at) = (self.level(s.layers), self.plan.norm);
         let (hidden, x) = (Shared::new(&mut self.hidden), &self.kept.x);
-        par::each(blocks(&(0..n)), |_, task| {
-            let (r, rows) = block(&(0..n), task);
+        let count = blocks(Crew::All, &(0..n));
+        par::each(count, |_, task| {
+            let (r, rows) = block(&(0..n), count, task);
             // SAFETY: one block of rows a task.
             let out = unsafe { hidden.part(r * d, rows * d) };
             norm_rows(out, &x[(top + r) * d..(top + r + rows) * d], s, at, weights);

@@ -33,14 +33,20 @@ pub(super) struct Layer<'a> {
     pub workers: Shared<'a, Worker>,
 }
 
-/// Cuts rows into the blocks that tasks work on.
-pub(super) fn block(rows: &Range<usize>, task: usize) -> (usize, usize) {
-    let start = rows.start + task * ROW_BLOCK;
-    (start, ROW_BLOCK.min(rows.end - start))
+/// First row and number of rows of one of `count` equal blocks.
+pub(super) fn block(rows: &Range<usize>, count: usize, task: usize) -> (usize, usize) {
+    let high = rows.len().div_ceil(count);
+    let start = (rows.start + task * high).min(rows.end);
+    (start, high.min(rows.end - start))
 }
 
-pub(super) fn blocks(rows: &Range<usize>) -> usize {
-    rows.len().div_ceil(ROW_BLOCK)
+/// Into how many blocks a crew cuts rows: at most [`ROW_BLOCK`] each, and as many for every thread.
+pub(super) fn blocks(crew: Crew, rows: &Range<usize>) -> usize {
+    let share = match crew {
+        Crew::All => threads(),
+        Crew::Alone(_) => 1,
+    };
+    rows.len().div_ceil(ROW_BLOCK).next_multiple_of(share).max(1)
 }
 
 impl Layer<'_> {
@@ -54,8 +60,9 @@ impl Layer<'_> {
     fn queries_keys_values(&self, crew: Crew, all: &Range<usize>) {
         let s = self.shape;
         let (d, w, rw) = (s.width, s.qkv_width(), s.q_width() + s.kv_width());
-        crew.each(blocks(all), |worker, task| {
-            let (r, rows) = block(all, task);
+        let count = blocks(crew, all);
+        crew.each(count, |worker, task| {
+            let (r, rows) = block(all, count, task);
             let row = self.level + r;
             // SAFETY: one worker's buffers; one block of rows a task.
             unsafe {
@@ -101,8 +108,9 @@ impl Layer<'_> {
     fn rest(&self, crew: Crew, all: &Range<usize>) {
         let s = self.shape;
         let (d, a, iw) = (s.width, s.q_width(), s.inner_width());
-        crew.each(blocks(all), |worker, task| {
-            let (r, rows) = block(all, task);
+        let count = blocks(crew, all);
+        crew.each(count, |worker, task| {
+            let (r, rows) = block(all, count, task);
             let row = self.level + r;
             // SAFETY: one worker's buffers; one block of rows a task. Without keeping, x's rows are read before they
             // are overwritten: the two slices are not alive together.
@@ -148,11 +156,16 @@ pub(super) fn group_documents(starts: &[u32], groups: &mut Vec<Group>) {
     }
 }
 
-/// Whether threads that take a group each end at about the same time.
+/// Whether threads that take a group each, in order, end at about the same time.
 pub(super) fn balanced(groups: &[Group]) -> bool {
-    let longest = groups.iter().map(|g| g.rows.len()).max().unwrap_or(0);
-    let rows = groups.iter().map(|g| g.rows.len()).sum::<usize>();
-    threads() == 1 || rows >= 4 * threads() * longest
+    let mut loads = vec![0; threads()];
+    for g in groups {
+        if let Some(least) = loads.iter_mut().min() {
+            *least += g.rows.len();
+        }
+    }
+    let (most, all) = (loads.iter().max().copied().unwrap_or(0), loads.iter().sum::<usize>());
+    most * loads.len() * 10 <= all * 11
 }
 
 /// One group of all documents of several consecutive groups.

@@ -40,7 +40,7 @@ pub(super) const PIECE: Piece<dyn Advantage> = Piece {
         ],
     )
     .source("Shao et al. 2024 (arXiv:2402.03300), §4.1; Dr. GRPO arXiv:2503.20783; DAPO arXiv:2503.14476")
-    .example(r#"advantage = { kind = "group-relative", std = false }"#)
+    .example(r#"{ kind = "group-relative", std = false }"#)
     .standard(),
     build: |node, _| Ok(Box::new(GroupRelative { std: node.bool("std"), filter: node.bool("filter") })),
 };

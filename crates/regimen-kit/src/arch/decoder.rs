@@ -37,7 +37,7 @@ const FIELDS: &[Field] = &[
 pub(super) const PIECE: Piece<dyn Arch> = Piece {
     spec: KindSpec::new(Room::Arch, "decoder", "Llama-style causal decoder: rotary positions, grouped queries, pre-norm blocks", FIELDS)
         .source("Touvron et al. 2023 (arXiv:2302.13971); GQA arXiv:2305.13245; ReLU² arXiv:2109.08668")
-        .example(r#"model = { kind = "decoder", width = 128, layers = 4, heads = 4 }"#)
+        .example(r#"{ kind = "decoder", width = 128, layers = 4, heads = 4 }"#)
         .standard(),
     build,
 };

@@ -56,7 +56,7 @@ pub(super) const PIECE: Piece<dyn Controller> = Piece {
             Field::new("end", Ty::Count, "last step of the line; the stage's end when absent"),
         ],
     )
-    .example(r#"controller.cool = { kind = "anneal", knob = "stream.rl.rollout.temperature", from = 1.2, to = 0.8 }"#),
+    .example(r#"{ kind = "anneal", knob = "stream.rl.rollout.temperature", from = 1.2, to = 0.8 }"#),
     build: |node, _| {
         Ok(Box::new(Anneal {
             knob: node.str("knob").to_owned(),

@@ -47,7 +47,7 @@ pub(super) const PIECE: Piece<dyn Controller> = Piece {
             Field::new("values", Ty::List(&Ty::Float), "the value from each of these steps on").required(),
         ],
     )
-    .example(r#"controller.fade = { kind = "schedule", knob = "stream.sft.weight", steps = [0, 100], values = [1.0, 0.1] }"#),
+    .example(r#"{ kind = "schedule", knob = "stream.sft.weight", steps = [0, 100], values = [1.0, 0.1] }"#),
     build: |node, _| {
         let (steps, values) = (node.u64s("steps"), node.f64s("values"));
         if steps.len() != values.len() || !steps.is_sorted_by(|a, b| a < b) {

@@ -22,7 +22,7 @@ const PATH: Field = Field::new("path", Ty::Path, "a file, or a folder of data fi
 const EVAL: Field = Field::new("eval", Ty::Float, "share of the rows held out for evaluation, chosen by their content")
     .or("0.05")
     .min(0.0)
-    .below(1.0);
+    .max(1.0);
 const MAX_LINE: Field =
     Field::new("max-line-bytes", Ty::Count, "a longer line of JSONL is refused").or("67108864").min(1.0);
 
@@ -57,7 +57,7 @@ pub(super) const FILE: Piece<dyn Dataset> = Piece {
             Field::new("rejected", Ty::Str, "column of the other reply"),
         ],
     )
-    .example(r#"data = { kind = "file", path = "train.jsonl" }"#),
+    .example(r#"{ kind = "file", path = "train.jsonl" }"#),
     build: |node, _| {
         let column = |name: &str| node.opt_str(name).map(str::to_owned);
         let columns = Columns {
@@ -92,7 +92,7 @@ pub(super) const TEXT: Piece<dyn Dataset> = Piece {
             Field::new("column", Ty::Str, "column of the text in JSONL and Parquet").aliases(&["text-column"]),
         ],
     )
-    .example(r#"data = { kind = "text", path = "books/" }"#),
+    .example(r#"{ kind = "text", path = "books/" }"#),
     build: |node, _| {
         let bytes = node.usize("bytes");
         let text = match node.str("split") {

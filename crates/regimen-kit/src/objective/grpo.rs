@@ -119,7 +119,7 @@ pub(super) const PIECE: Piece<dyn Objective> = Piece {
         ],
     )
     .source("Shao et al. 2024 (arXiv:2402.03300), eq. 3; DAPO arXiv:2503.14476; GSPO arXiv:2507.18071")
-    .example(r#"objective = [{ kind = "grpo", clip = 0.2, clip-high = 0.28, reduce = "per-token" }]"#)
+    .example(r#"[{ kind = "grpo", clip = 0.2, clip-high = 0.28, reduce = "per-token" }]"#)
     .stage_defaults(&[("lr", "1e-6")]),
     build: |node, _| {
         let clip = node.f64("clip");

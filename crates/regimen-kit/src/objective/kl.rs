@@ -56,7 +56,7 @@ pub(super) const PIECE: Piece<dyn Objective> = Piece {
         ],
     )
     .source("Schulman 2020, Approximating KL divergence; Shao et al. 2024 (arXiv:2402.03300), eq. 4")
-    .example(r#"objective = [{ kind = "grpo" }, { kind = "kl", to = "reference", coef = 0.02 }]"#),
+    .example(r#"[{ kind = "grpo" }, { kind = "kl", to = "reference", coef = 0.02 }]"#),
     build: |node, _| {
         let estimator = match node.str("estimator") {
             "k1" => Estimator::K1,

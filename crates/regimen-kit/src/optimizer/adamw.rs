@@ -167,7 +167,7 @@ pub(super) const PIECE: Piece<dyn Optimizer> = Piece {
         ],
     )
     .source("Loshchilov and Hutter 2019 (arXiv:1711.05101)")
-    .example(r#"optimizer = { kind = "adamw", betas = [0.9, 0.95], weight-decay = 0.1 }"#)
+    .example(r#"{ kind = "adamw", betas = [0.9, 0.95], weight-decay = 0.1 }"#)
     .standard(),
     build: |node, _| {
         let betas = node.f64s("betas");

@@ -26,6 +26,6 @@ pub(super) const PIECE: Piece<dyn Reward> = Piece {
         "1 when the reply holds an answer of the expected form, right or wrong, and ended by itself",
         &[],
     )
-    .example(r#"reward = [{ kind = "verifier" }, { kind = "format", weight = 0.2 }]"#),
+    .example(r#"[{ kind = "verifier" }, { kind = "format", weight = 0.2 }]"#),
     build: |_, _| Ok(Box::new(Format)),
 };

@@ -43,7 +43,7 @@ pub(super) const PIECE: Piece<dyn Reward> = Piece {
         ],
     )
     .source("DAPO, Yu et al. 2025 (arXiv:2503.14476), eq. 13")
-    .example(r#"reward = [{ kind = "verifier" }, { kind = "overlong", longest = 96, cache = 24 }]"#),
+    .example(r#"[{ kind = "verifier" }, { kind = "overlong", longest = 96, cache = 24 }]"#),
     build: |node, _| Ok(Box::new(Overlong { longest: node.u64("longest"), cache: node.u64("cache") })),
 };
 

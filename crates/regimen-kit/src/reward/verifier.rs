@@ -20,6 +20,6 @@ impl Reward for Verifier {
 
 pub(super) const PIECE: Piece<dyn Reward> = Piece {
     spec: KindSpec::new(Room::Reward, "verifier", "what the task's own judge says of the reply, 0 to 1", &[])
-        .example(r#"reward = [{ kind = "verifier", weight = 1.0 }]"#),
+        .example(r#"[{ kind = "verifier", weight = 1.0 }]"#),
     build: |_, _| Ok(Box::new(Verifier)),
 };

@@ -32,7 +32,7 @@ const FIELDS: &[Field] = &[
 
 pub(super) const PIECE: Piece<dyn Rollout> = Piece {
     spec: KindSpec::new(Room::Rollout, "group", "several completions of every prompt, one turn each", FIELDS)
-        .example(r#"rollout = { kind = "group", size = 8, temperature = 1.0, max-new = 96 }"#)
+        .example(r#"{ kind = "group", size = 8, temperature = 1.0, max-new = 96 }"#)
         .standard(),
     build,
 };

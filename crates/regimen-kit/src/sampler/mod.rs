@@ -26,6 +26,6 @@ const MIX: Piece<dyn Sampler> = Piece {
         "draws a source by its `weight` each time, and goes through each source in a shuffled order",
         &[],
     )
-    .example(r#"data = [{ kind = "arith", weight = 3 }, { kind = "countdown" }], sampler = "mix""#),
+    .example(r#"[{ kind = "arith", weight = 3 }, { kind = "countdown" }], sampler = "mix""#),
     build: |_, cx| Ok(Box::new(Mix::new(cx.weights.clone()))),
 };

@@ -86,7 +86,7 @@ pub(super) const LINEAR: Piece<dyn Schedule> = Piece {
 pub(super) const COSINE: Piece<dyn Schedule> = Piece {
     spec: KindSpec::new(Room::Schedule, "cosine", "warm-up, then half a cosine down to `floor`", &[WARMUP, FLOOR])
         .source("Loshchilov and Hutter 2017 (arXiv:1608.03983), one cycle")
-        .example(r#"schedule = { kind = "cosine", warmup = 20 }"#),
+        .example(r#"{ kind = "cosine", warmup = 20 }"#),
     build: |node, _| Ok(shaped(node, node.f64("floor"), Shape::Cosine)),
 };
 

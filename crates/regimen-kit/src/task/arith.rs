@@ -24,7 +24,7 @@ pub(super) const PIECE: Piece<dyn Task> = Piece {
             Field::new("formats", Ty::List(&Ty::Choice(FORMATS)), "how gold replies mark the answer").or(r#"["hash"]"#),
         ],
     )
-    .example(r#"data = { kind = "arith", digits = [2, 3], solution = "full" }"#),
+    .example(r#"{ kind = "arith", digits = [2, 3], solution = "full" }"#),
     build: |node, _| {
         let task = Arith {
             ops: node.strs("ops").into_iter().map(op).collect(),

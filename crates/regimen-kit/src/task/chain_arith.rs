@@ -22,7 +22,7 @@ pub(super) const PIECE: Piece<dyn Task> = Piece {
             Field::new("checks", Ty::Range2, "steps that a worked reply writes once more").or("[0, 0]"),
         ],
     )
-    .example(r#"data = { kind = "chain-arith", vars = [3, 6], solution = "short" }"#),
+    .example(r#"{ kind = "chain-arith", vars = [3, 6], solution = "short" }"#),
     build: |node, _| {
         let task = ChainArith {
             vars: bounds(node, "vars"),

@@ -20,7 +20,7 @@ pub(super) const PIECE: Piece<dyn Task> = Piece {
             WORKED,
         ],
     )
-    .example(r#"data = { kind = "countdown", numbers = 3, solution = "short" }"#),
+    .example(r#"{ kind = "countdown", numbers = 3, solution = "short" }"#),
     build: |node, _| {
         let task = Countdown {
             numbers: bounds(node, "numbers"),

@@ -13,7 +13,7 @@ pub(super) const PIECE: Piece<dyn Task> = Piece {
         "n people, each a knight (tells the truth) or a knave (lies); exactly one assignment fits what they say",
         &[Field::new("people", Ty::Range2, "people of each puzzle").or("[3, 3]"), SOLUTION, WORKED],
     )
-    .example(r#"data = { kind = "knights-knaves", people = 3, solution = "short" }"#),
+    .example(r#"{ kind = "knights-knaves", people = 3, solution = "short" }"#),
     build: |node, _| {
         checked(node, KnightsKnaves { people: bounds(node, "people"), solution: solution(node), worked: node.f64("worked") })
     },

@@ -12,7 +12,7 @@ pub(super) const CHAT: Piece<dyn Transform> = Piece {
         "conversations to tokens, by the tokenizer's chat template; every token carries loss",
         &[Field::new("template", Ty::Str, "a Jinja template in place of the tokenizer's own").aliases(&["chat-template"])],
     )
-    .example(r#"transform = ["chat", "train-on-reply"]"#),
+    .example(r#"["chat", "train-on-reply"]"#),
     build: |node, cx| {
         let tokenizer = cx.tokenizer(node)?;
         let template = match node.opt_str("template") {
@@ -25,7 +25,7 @@ pub(super) const CHAT: Piece<dyn Transform> = Piece {
 
 pub(super) const TEXT: Piece<dyn Transform> = Piece {
     spec: KindSpec::new(Room::Transform, "text", "plain text to tokens, with the end-of-text token behind it", &[])
-        .example(r#"transform = ["text", "chunk"]"#),
+        .example(r#"["text", "chunk"]"#),
     build: |node, cx| Ok(Box::new(Text::new(cx.tokenizer(node)?.clone()))),
 };
 
@@ -36,7 +36,7 @@ pub(super) const TRAIN_ON_REPLY: Piece<dyn Transform> = Piece {
         "takes the loss off everything but what the assistant says, its turn-ending token included",
         &[Field::new("turns", Ty::Choice(&["all", "last", "completion"]), "which replies keep their loss").or("all")],
     )
-    .example(r#"transform = ["chat", { kind = "train-on-reply", turns = "last" }]"#),
+    .example(r#"["chat", { kind = "train-on-reply", turns = "last" }]"#),
     build: |node, _| {
         let turns = match node.str("turns") {
             "last" => Turns::Last,
@@ -57,7 +57,7 @@ pub(super) const MAX_LENGTH: Piece<dyn Transform> = Piece {
             Field::new("over", Ty::Choice(&["error", "drop", "truncate"]), "what happens to longer ones").or("drop"),
         ],
     )
-    .example(r#"transform = ["chat", "train-on-reply", { kind = "max-length", over = "drop" }]"#),
+    .example(r#"["chat", "train-on-reply", { kind = "max-length", over = "drop" }]"#),
     build: |node, cx| {
         let over = match node.str("over") {
             "error" => Over::Error,
@@ -75,6 +75,6 @@ pub(super) const CHUNK: Piece<dyn Transform> = Piece {
         "cuts long documents into pieces that fit the context",
         &[Field::new("tokens", Ty::Count, "longest piece; the stage's context when absent").min(2.0)],
     )
-    .example(r#"transform = ["text", "chunk"]"#),
+    .example(r#"["text", "chunk"]"#),
     build: |node, cx| Ok(Box::new(Chunk { tokens: node.opt_usize("tokens").unwrap_or(cx.context) })),
 };
