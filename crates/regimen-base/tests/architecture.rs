@@ -76,7 +76,8 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
 
 fn only_for_tests(file: &Path) -> bool {
     let path = file.to_string_lossy().replace('\\', "/");
-    ["tests.rs", "testing.rs", "sample.rs", "fault.rs", "fixtures.rs"].iter().any(|end| path.ends_with(end)) || path.contains("/tests/")
+    ["tests.rs", "testing.rs", "sample.rs", "fault.rs", "fixtures.rs"].iter().any(|end| path.ends_with(end))
+        || path.contains("/tests/")
 }
 
 fn each_line(crates: &[&str], mut see: impl FnMut(&Path, usize, &str)) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use regimen_base::{Key, Length, Result, Split};
 use regimen_data::task::Task;
-use regimen_data::{Catalogue, ChatTemplate, Files, Ledger, Sampler, Source, TaskSource, Tokenizer, Transform};
+use regimen_data::{
+    Catalogue, ChatTemplate, Files, Ledger, Sampler, Source, TaskSource, Tokenizer, Transform,
+};
 use regimen_nn::{Arch, Device, Init, Net, Shape, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan};
 
@@ -72,7 +74,9 @@ impl Builder<'_> {
             for holder in streams.iter().map(|(_, node)| *node).chain(evals) {
                 for data in holder.list("data") {
                     if data.room() == Some(Room::Task) {
-                        material.alphabet.push_str(&build(&self.registry.task, data, &BuildCx::default())?.alphabet());
+                        material
+                            .alphabet
+                            .push_str(&build(&self.registry.task, data, &BuildCx::default())?.alphabet());
                     } else {
                         let set = build(&self.registry.data, data, &BuildCx::default())?;
                         material.texts.extend(set.open(0, self.files)?.texts().map(str::to_owned));
@@ -125,7 +129,10 @@ impl Builder<'_> {
     ) -> Result<Stage> {
         let id = node.str("id");
         let key = self.stage_key(id);
-        let context = node.opt_usize("context").unwrap_or(policy.shape().max_positions).min(policy.shape().max_positions);
+        let context = node
+            .opt_usize("context")
+            .unwrap_or(policy.shape().max_positions)
+            .min(policy.shape().max_positions);
         let mut streams = Vec::new();
         for (name, stream) in node.map("stream") {
             let stream_key = key.child("stream").child(name);
@@ -147,7 +154,9 @@ impl Builder<'_> {
             key,
             total,
             generator: Generator::new(policy.shape()),
-            micro_batch_tokens: node.opt_usize("micro-batch-tokens").unwrap_or_else(|| micro_batch_tokens(policy.shape())),
+            micro_batch_tokens: node
+                .opt_usize("micro-batch-tokens")
+                .unwrap_or_else(|| micro_batch_tokens(policy.shape())),
             policy,
             casts,
             streams,
@@ -172,7 +181,8 @@ impl Builder<'_> {
         context: usize,
     ) -> Result<Stream> {
         let sources = self.sources(node.list("data"), key.child("source"))?;
-        let cx = BuildCx { tokenizer: Some(policy.tokenizer.clone()), context, weights: sources.weights.clone() };
+        let cx =
+            BuildCx { tokenizer: Some(policy.tokenizer.clone()), context, weights: sources.weights.clone() };
         let sampler: Box<dyn Sampler> = build(&self.registry.sampler, node.table("sampler"), &cx)?;
         let ledger = Ledger::new(&sources.catalogue);
         let supply = Supply { catalogue: sources.catalogue, judges: sources.judges, sampler, ledger, key };
@@ -187,16 +197,20 @@ impl Builder<'_> {
                 let rollout = build(&self.registry.rollout, rollout, &cx)?;
                 let rewards = self.rewards(node.list("reward"), &cx)?;
                 if rewards.is_empty() {
-                    return Err(node.error(format!("stream `{name}` draws completions, but nothing rewards them"))
+                    return Err(node
+                        .error(format!("stream `{name}` draws completions, but nothing rewards them"))
                         .remedy("add reward = [{ kind = \"verifier\" }]"));
                 }
                 let advantage = node.opt_table("advantage");
                 let Some(advantage) = advantage else {
-                    return Err(node.error(format!("stream `{name}` has rewards, but no advantage"))
+                    return Err(node
+                        .error(format!("stream `{name}` has rewards, but no advantage"))
                         .remedy("add advantage = \"group-relative\""));
                 };
                 let advantage = build(&self.registry.advantage, advantage, &cx)?;
-                Feed::Rollout(Box::new(RolloutFeed::new(supply, template, rollout, rewards, advantage, batch)))
+                Feed::Rollout(Box::new(RolloutFeed::new(
+                    supply, template, rollout, rewards, advantage, batch,
+                )))
             }
         };
         let objectives = self.objectives(node, name, &cx)?;
@@ -225,7 +239,11 @@ impl Builder<'_> {
         for node in stream.list("objective") {
             let objective = build(&self.registry.objective, node, cx)?;
             if objective.needs().rollout && stream.opt_table("rollout").is_none() {
-                return Err(node.error(format!("objective `{}` needs drawn tokens, but stream `{name}` has no rollout", node.kind()))
+                return Err(node
+                    .error(format!(
+                        "objective `{}` needs drawn tokens, but stream `{name}` has no rollout",
+                        node.kind()
+                    ))
                     .remedy("add rollout = { kind = \"group\" }, a reward and an advantage"));
             }
             let coef = node.f64("coef");
@@ -240,7 +258,11 @@ impl Builder<'_> {
         let feed = match (length, streams.first().map(|s| &s.feed)) {
             (Length::Steps(n), _) => return Ok(n),
             (_, Some(Feed::Data(feed))) => feed,
-            _ => return Err(node.error("a stage of rollouts is measured in steps").remedy("write length = \"200st\"")),
+            _ => {
+                return Err(node
+                    .error("a stage of rollouts is measured in steps")
+                    .remedy("write length = \"200st\""));
+            }
         };
         let (examples, units, tokens) = feed.probe(PROBE)?;
         let per_example = units as f64 / examples.max(1) as f64;
@@ -248,7 +270,9 @@ impl Builder<'_> {
             Length::Epochs(epochs) => match feed.supply.catalogue.total(Split::Train) {
                 Some(total) => epochs * total as f64 * per_example / feed.batch as f64,
                 None => {
-                    return Err(node.error("an endless task has no epochs").remedy("give the task `take = …`, or write the length in steps"));
+                    return Err(node
+                        .error("an endless task has no epochs")
+                        .remedy("give the task `take = …`, or write the length in steps"));
                 }
             },
             Length::Tokens(n) => n as f64 * units as f64 / tokens.max(1) as f64 / feed.batch as f64,
@@ -278,10 +302,15 @@ impl Builder<'_> {
 }
 
 /// What makes weighted gold tokens of a source's items: conversations are judged on the reply, text on all of it.
-fn gold_transforms(source: &dyn Source, tokenizer: &Tokenizer, context: usize) -> Result<Vec<Box<dyn Transform>>> {
+fn gold_transforms(
+    source: &dyn Source,
+    tokenizer: &Tokenizer,
+    context: usize,
+) -> Result<Vec<Box<dyn Transform>>> {
     use regimen_data::Body;
     use regimen_data::transform::{Chat, Chunk, Text, TrainOnReply, Turns};
-    let is_text = source.len(Split::Eval) != Some(0) && matches!(source.get(0, Split::Eval)?.body, Body::Text(_));
+    let is_text =
+        source.len(Split::Eval) != Some(0) && matches!(source.get(0, Split::Eval)?.body, Body::Text(_));
     if is_text {
         return Ok(vec![Box::new(Text::new(tokenizer.clone())), Box::new(Chunk { tokens: context })]);
     }

@@ -95,9 +95,16 @@ impl Evaluation {
         self.sets.iter().map(|set| self.set(set, model, generator, version)).collect()
     }
 
-    fn set(&self, set: &Set, model: &mut Model, generator: &mut Generator, version: u64) -> Result<SetResult> {
+    fn set(
+        &self,
+        set: &Set,
+        model: &mut Model,
+        generator: &mut Generator,
+        version: u64,
+    ) -> Result<SetResult> {
         let count = set.source.len(Split::Eval).map_or(self.n, |len| len.min(self.n));
-        let examples: Vec<Example> = (0..count).map(|i| set.source.get(i, Split::Eval)).collect::<Result<_>>()?;
+        let examples: Vec<Example> =
+            (0..count).map(|i| set.source.get(i, Split::Eval)).collect::<Result<_>>()?;
         let mut result = SetResult { name: set.name.clone(), ..SetResult::default() };
         self.loss(set, &examples, model, &mut result)?;
         if examples.iter().all(|e| matches!(e.body, Body::Messages(_))) && !examples.is_empty() {
@@ -126,10 +133,12 @@ impl Evaluation {
                 continue;
             }
             let (ids, starts) = flat(units);
-            let inputs = Inputs::Tokens(Tokens { ids: &ids, starts: &starts, picks: &picks.picks, temperature: 1.0 });
+            let inputs =
+                Inputs::Tokens(Tokens { ids: &ids, starts: &starts, picks: &picks.picks, temperature: 1.0 });
             let outputs = model.net.forward(&inputs, Want::default(), &mut Taps::none())?;
             let logp = outputs.logp.into_data().try_into_vec::<f32>();
-            let logp = logp.map_err(|e| regimen_base::Error::failed(format!("cannot read log-probs back: {e:?}")))?;
+            let logp =
+                logp.map_err(|e| regimen_base::Error::failed(format!("cannot read log-probs back: {e:?}")))?;
             nats -= logp.iter().map(|&x| f64::from(x)).sum::<f64>();
             tokens += logp.len() as f64;
             bytes += picks.picks.iter().map(|p| u64::from(model.tokenizer.byte_len(p.target))).sum::<u64>();
@@ -160,7 +169,8 @@ impl Evaluation {
         }
         let mut go = |_: usize, _: u32| true;
         let weights = model.net.params().flat();
-        let mut decoder = Decoder { generator, weights, version, tokenizer: &model.tokenizer, on_token: &mut go };
+        let mut decoder =
+            Decoder { generator, weights, version, tokenizer: &model.tokenizer, on_token: &mut go };
         let mut all = Tally::default();
         for group in self.rollout.collect(&mut decoder, prompts)? {
             for episode in &group.episodes {

@@ -169,7 +169,8 @@ impl Call<'_> {
             if self.active.is_empty() || self.cancelled {
                 return;
             }
-            let rows: Vec<(usize, u32)> = self.active.iter().map(|a| (a.slot, self.last(a.request))).collect();
+            let rows: Vec<(usize, u32)> =
+                self.active.iter().map(|a| (a.slot, self.last(a.request))).collect();
             let logits = self.decoding.step(&rows);
             let vocab = logits.len() / rows.len();
             for (row, active) in logits.chunks_exact(vocab).zip(&self.active) {
@@ -189,7 +190,9 @@ impl Call<'_> {
                 let Some(slot) = self.free.pop() else { break };
                 let request = self.waiting;
                 let lead = match leads.last() {
-                    Some(&l) if self.requests[fresh[l].request].prompt == self.requests[request].prompt => None,
+                    Some(&l) if self.requests[fresh[l].request].prompt == self.requests[request].prompt => {
+                        None
+                    }
                     _ => Some(fresh.len()),
                 };
                 leads.extend(lead);

@@ -2,7 +2,9 @@
 
 use regimen_base::{Error, Result};
 use regimen_data::{ChatTemplate, Tokenizer};
-use regimen_nn::hf::{Config, Generation, read_config, read_weights, write_config, write_generation_config, write_weights};
+use regimen_nn::hf::{
+    Config, Generation, read_config, read_weights, write_config, write_generation_config, write_weights,
+};
 use regimen_nn::{Arch, Device, Net, Shape, build};
 
 /// What a stage starts from and ends with.
@@ -33,9 +35,11 @@ impl Model {
     /// # Errors
     /// What is wrong with `config.json`, the weights or the tokenizer.
     pub fn read(read: ReadFile, device: &Device) -> Result<Self> {
-        let config = read_config(&text("config.json", read("config.json")?)?).map_err(|e| e.within("config.json"))?;
+        let config =
+            read_config(&text("config.json", read("config.json")?)?).map_err(|e| e.within("config.json"))?;
         let mut net = build(&Arch::Decoder(config.shape), device)?;
-        read_weights(&read("model.safetensors")?, net.params_mut()).map_err(|e| e.within("model.safetensors"))?;
+        read_weights(&read("model.safetensors")?, net.params_mut())
+            .map_err(|e| e.within("model.safetensors"))?;
         let json = read("tokenizer.json")?;
         let settings = read("tokenizer_config.json").ok();
         let mut tokenizer =

@@ -102,7 +102,8 @@ pub(crate) mod tests {
     use regimen_data::Role;
 
     pub(crate) fn unit(weights: &[f32]) -> Unit {
-        let token = |(i, &weight): (usize, &f32)| Token { id: i as u32 + 5, role: Role::Text, weight, logprob: None };
+        let token =
+            |(i, &weight): (usize, &f32)| Token { id: i as u32 + 5, role: Role::Text, weight, logprob: None };
         Unit {
             example: ExampleId { source: 0, index: 0 },
             tokens: weights.iter().enumerate().map(token).collect(),

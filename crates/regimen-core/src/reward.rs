@@ -54,7 +54,9 @@ pub fn score_group(rewards: &[Weighted], group: &Group, judge: Judge) -> Scored 
         let mut failed = false;
         for (reward, outcomes) in rewards.iter().zip(&scored.parts) {
             match outcomes.get(episode) {
-                Some(Outcome::Score(x)) if x.is_finite() => sum = Some(sum.unwrap_or(0.0) + reward.weight * x),
+                Some(Outcome::Score(x)) if x.is_finite() => {
+                    sum = Some(sum.unwrap_or(0.0) + reward.weight * x)
+                }
                 Some(Outcome::Abstain) => {}
                 other => {
                     failed = true;
@@ -88,7 +90,8 @@ mod tests {
 
     fn group(n: usize) -> Group {
         let example = Example::new(ExampleId { source: 0, index: 0 }, Body::Messages(Vec::new()));
-        let episode = Episode { tokens: Vec::new(), prompt_len: 0, stop: StopReason::Eos, text: String::new() };
+        let episode =
+            Episode { tokens: Vec::new(), prompt_len: 0, stop: StopReason::Eos, text: String::new() };
         Group { example, episodes: vec![episode; n] }
     }
 
@@ -99,8 +102,14 @@ mod tests {
     #[test]
     fn an_error_is_not_a_zero() {
         let rewards = [
-            weighted(1.0, vec![Outcome::Score(1.0), Outcome::Score(1.0), Outcome::Abstain, Outcome::Score(f64::NAN)]),
-            weighted(0.5, vec![Outcome::Score(1.0), Outcome::Error("boom".into()), Outcome::Abstain, Outcome::Abstain]),
+            weighted(
+                1.0,
+                vec![Outcome::Score(1.0), Outcome::Score(1.0), Outcome::Abstain, Outcome::Score(f64::NAN)],
+            ),
+            weighted(
+                0.5,
+                vec![Outcome::Score(1.0), Outcome::Error("boom".into()), Outcome::Abstain, Outcome::Abstain],
+            ),
         ];
         let scored = score_group(&rewards, &group(4), &|_, _| None);
         assert_eq!(scored.total, [Some(1.5), None, None, None]);

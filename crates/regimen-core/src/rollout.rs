@@ -119,7 +119,8 @@ impl Decoder<'_> {
         let mut done = done.into_iter();
         let group = |prompt: Prompt| {
             let episodes = done.by_ref().take(settings.size);
-            let episodes = episodes.map(|c| episode(&prompt.tokens, &prefix, &c, settings, tokenizer)).collect();
+            let episodes =
+                episodes.map(|c| episode(&prompt.tokens, &prefix, &c, settings, tokenizer)).collect();
             Group { example: prompt.example, episodes }
         };
         Ok(prompts.into_iter().map(group).collect())
@@ -135,7 +136,13 @@ impl Decoder<'_> {
     }
 }
 
-fn episode(prompt: &[Token], prefix: &[Token], done: &Completion, settings: &Settings, tokenizer: &Tokenizer) -> Episode {
+fn episode(
+    prompt: &[Token],
+    prefix: &[Token],
+    done: &Completion,
+    settings: &Settings,
+    tokenizer: &Tokenizer,
+) -> Episode {
     let unweighted = |t: &Token| Token { weight: 0.0, ..*t };
     let mut tokens: Vec<Token> = prompt.iter().map(unweighted).collect();
     let prompt_len = tokens.len();

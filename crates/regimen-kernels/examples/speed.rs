@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use regimen_kernels::gemm::{PackedMatrix, by_packed};
 use regimen_kernels::{
-    Activation, AdamW, Decoder, Decoding, Grads, Layout, Norm, Pick, Rows, Sampling, Scratch, Shape, Upstream, adamw,
-    draw, level,
+    Activation, AdamW, Decoder, Decoding, Grads, Layout, Norm, Pick, Rows, Sampling, Scratch, Shape,
+    Upstream, adamw, draw, level,
 };
 
 struct Size {
@@ -195,7 +195,12 @@ fn decode(s: &Size, rounds: usize, rows: usize) {
     }
     let best = times.iter().copied().fold(f64::MAX, f64::min);
     let tokens = (rows * new) as f64;
-    println!("{:5} decode {:8.0} tok/s by CPU time (best {:8.0})  {rows} rows", s.name, tokens / median(&mut times), tokens / best);
+    println!(
+        "{:5} decode {:8.0} tok/s by CPU time (best {:8.0})  {rows} rows",
+        s.name,
+        tokens / median(&mut times),
+        tokens / best
+    );
 }
 
 fn main() {

@@ -73,7 +73,13 @@ simd!(
         => activation_backward_body);
 
 #[inline(always)]
-fn activation_backward_body<V: Simd>(dinner: &mut [f32], inner: &[f32], dh: &mut [f32], f: usize, kind: Activation) {
+fn activation_backward_body<V: Simd>(
+    dinner: &mut [f32],
+    inner: &[f32],
+    dh: &mut [f32],
+    f: usize,
+    kind: Activation,
+) {
     let one = V::splat(1.0);
     if kind.gated() {
         for r in 0..dh.len() / f {

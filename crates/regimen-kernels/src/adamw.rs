@@ -22,9 +22,20 @@ pub struct AdamW {
 const CHUNK: usize = 1 << 15;
 
 /// One step over flat slices of one length. `step` counts from 1; gradients are multiplied by `scale` (clipping).
-pub fn adamw(params: &mut [f32], grads: &[f32], m: &mut [f32], v: &mut [f32], step: u64, scale: f32, hp: &AdamW) {
+pub fn adamw(
+    params: &mut [f32],
+    grads: &[f32],
+    m: &mut [f32],
+    v: &mut [f32],
+    step: u64,
+    scale: f32,
+    hp: &AdamW,
+) {
     let n = params.len();
-    assert!(grads.len() == n && m.len() == n && v.len() == n, "parameters, gradients and moments have one length");
+    assert!(
+        grads.len() == n && m.len() == n && v.len() == n,
+        "parameters, gradients and moments have one length"
+    );
     let step = step.min(i32::MAX as u64) as i32;
     let correction1 = 1.0 - f64::from(hp.beta1).powi(step);
     let correction2 = 1.0 - f64::from(hp.beta2).powi(step);
@@ -63,8 +74,10 @@ simd!(fn chunk(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: Consta
 
 #[inline(always)]
 fn chunk_body<V: Simd>(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: Constants) {
-    let (keep, fresh1, beta2, fresh2) = (V::splat(c.keep), V::splat(c.fresh1), V::splat(c.beta2), V::splat(c.fresh2));
-    let (root2, eps, size, scale) = (V::splat(c.root2), V::splat(c.eps), V::splat(-c.size), V::splat(c.scale));
+    let (keep, fresh1, beta2, fresh2) =
+        (V::splat(c.keep), V::splat(c.fresh1), V::splat(c.beta2), V::splat(c.fresh2));
+    let (root2, eps, size, scale) =
+        (V::splat(c.root2), V::splat(c.eps), V::splat(-c.size), V::splat(c.scale));
     for i in (0..p.len()).step_by(LANES) {
         let grad = at::<V>(g, i).mul(scale);
         let first = at::<V>(m, i);

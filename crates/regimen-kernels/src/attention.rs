@@ -248,7 +248,9 @@ fn pack_keys_body<V: Simd>(panels: &mut [f32], keys: &[f32], row: usize, positio
         let whole = if n == LANES { head_dim / LANES * LANES } else { 0 };
         for d in (0..whole).step_by(LANES) {
             // SAFETY: rows p0..p0 + 16 of the keys, columns d..d + 16; both inside (checked above).
-            unsafe { V::transpose(keys.as_ptr().add(p0 * row + d), row, panel.as_mut_ptr().add(d * LANES), LANES) };
+            unsafe {
+                V::transpose(keys.as_ptr().add(p0 * row + d), row, panel.as_mut_ptr().add(d * LANES), LANES)
+            };
         }
         for d in whole..head_dim {
             for j in 0..LANES {
@@ -403,9 +405,12 @@ fn backward_body<V: Simd>(
                 // SAFETY: as above.
                 unsafe { product::<V, false>(m, seen, hd, &o) };
                 for i in i0..i0 + m {
-                    let (p, ds) = (&mut s.scores[(i - b0) * wide..][..wide], &mut s.dscores[(i - b0) * wide..][..wide]);
+                    let (p, ds) =
+                        (&mut s.scores[(i - b0) * wide..][..wide], &mut s.dscores[(i - b0) * wide..][..wide]);
                     let (o_row, do_row) = (&out[i * out_row..][..hd], &dout[i * out_row..][..hd]);
-                    let level = V::splat(total(fold4!(hd, V::zero(), |acc, d| at::<V>(o_row, d).fma(at(do_row, d), acc))));
+                    let level = V::splat(total(
+                        fold4!(hd, V::zero(), |acc, d| at::<V>(o_row, d).fma(at(do_row, d), acc))
+                    ));
                     let shift = V::splat(-lse[i * lse_row + h]);
                     // a key of a strip is seen by queries of the same strip and later ones: zeros up to there
                     let seen = padded(i + 1);

@@ -60,7 +60,14 @@ fn run(jobs: &[Job]) {
     });
 }
 
-fn job<'a>(out: &'a mut PackedMatrix, w: &'a [f32], start: usize, n: usize, k: usize, backward: bool) -> Job<'a> {
+fn job<'a>(
+    out: &'a mut PackedMatrix,
+    w: &'a [f32],
+    start: usize,
+    n: usize,
+    k: usize,
+    backward: bool,
+) -> Job<'a> {
     if backward {
         out.resize(k, n);
     } else {
@@ -86,7 +93,14 @@ impl PackedLayer {
 }
 
 /// Packs the vocabulary head.
-pub(crate) fn pack_head(out: &mut PackedMatrix, weights: &[f32], start: usize, vocab: usize, d: usize, backward: bool) {
+pub(crate) fn pack_head(
+    out: &mut PackedMatrix,
+    weights: &[f32],
+    start: usize,
+    vocab: usize,
+    d: usize,
+    backward: bool,
+) {
     run(&[job(out, weights, start, vocab, d, backward)]);
 }
 
@@ -136,7 +150,15 @@ pub(crate) fn project_qkv(
         for row in qkv.chunks_exact_mut(w) {
             for (first, width, weight) in [(0, qw, qn), (qw, kw, kn)] {
                 let head = &mut head[..width];
-                norm(head, &row[first..first + width], hd, &weights[weight..weight + hd], None, shape.norm_eps, Norm::Rms);
+                norm(
+                    head,
+                    &row[first..first + width],
+                    hd,
+                    &weights[weight..weight + hd],
+                    None,
+                    shape.norm_eps,
+                    Norm::Rms,
+                );
                 row[first..first + width].copy_from_slice(head);
             }
         }
@@ -145,7 +167,14 @@ pub(crate) fn project_qkv(
 }
 
 /// mid = x + att·Woᵀ.
-pub(crate) fn project_out(mid: &mut [f32], x: &[f32], att: &[f32], rows: usize, shape: &Shape, packed: &PackedMatrix) {
+pub(crate) fn project_out(
+    mid: &mut [f32],
+    x: &[f32],
+    att: &[f32],
+    rows: usize,
+    shape: &Shape,
+    packed: &PackedMatrix,
+) {
     let (d, a) = (shape.width, shape.q_width());
     rows_by_packed(mid, d, From::Other(x), att, a, rows, packed, 0, d);
 }

@@ -160,8 +160,11 @@ impl Decoding {
     /// Appends one token to each slot (each slot at most once): logits [rows, vocab] after it.
     pub fn step(&mut self, rows: &[(usize, u32)]) -> &[f32] {
         let ids: Vec<u32> = rows.iter().map(|r| r.1).collect();
-        let segments: Vec<Segment> =
-            rows.iter().enumerate().map(|(i, (slot, _))| Segment { slot: *slot, ids: &ids[i..=i], out: Some(i) }).collect();
+        let segments: Vec<Segment> = rows
+            .iter()
+            .enumerate()
+            .map(|(i, (slot, _))| Segment { slot: *slot, ids: &ids[i..=i], out: Some(i) })
+            .collect();
         self.run(&segments);
         &self.logits[..rows.len() * self.shape.vocab]
     }
@@ -264,16 +267,38 @@ impl Engine<'_> {
             return;
         }
         self.enter(w, segments, rows);
-        let (x, mid, qkv, att) =
-            (&mut w.x[..rows * d], &mut w.mid[..rows * d], &mut w.qkv[..rows * s.qkv_width()], &mut w.att[..rows * s.q_width()]);
+        let (x, mid, qkv, att) = (
+            &mut w.x[..rows * d],
+            &mut w.mid[..rows * d],
+            &mut w.qkv[..rows * s.qkv_width()],
+            &mut w.att[..rows * s.q_width()],
+        );
         for (l, (at, packed)) in self.plan.layers.iter().zip(self.layers).enumerate() {
-            project_qkv(qkv, None, x, &mut w.normed, s, at, &packed.qkv, self.weights, &w.positions, self.table);
+            project_qkv(
+                qkv,
+                None,
+                x,
+                &mut w.normed,
+                s,
+                at,
+                &packed.qkv,
+                self.weights,
+                &w.positions,
+                self.table,
+            );
             let mut r = 0;
             for segment in segments {
                 // SAFETY: a slot belongs to one segment, a segment to one task.
                 let slot = unsafe { &mut self.slots.part(segment.slot, 1)[0] };
                 let n = segment.ids.len();
-                self.attend_segment(slot, l, &qkv[r * s.qkv_width()..], &mut att[r * s.q_width()..], n, &mut w.scores);
+                self.attend_segment(
+                    slot,
+                    l,
+                    &qkv[r * s.qkv_width()..],
+                    &mut att[r * s.q_width()..],
+                    n,
+                    &mut w.scores,
+                );
                 r += n;
             }
             project_out(mid, x, att, rows, s, &packed.o);
@@ -285,7 +310,11 @@ impl Engine<'_> {
 
     fn enter(&self, w: &mut Worker, segments: &[Segment], rows: usize) {
         let (s, d) = (self.shape, self.shape.width);
-        let longest = segments.iter().map(|s| unsafe { self.slots.read(s.slot, 1)[0].len } + s.ids.len()).max().unwrap_or(0);
+        let longest = segments
+            .iter()
+            .map(|s| unsafe { self.slots.read(s.slot, 1)[0].len } + s.ids.len())
+            .max()
+            .unwrap_or(0);
         for (buffer, width) in [
             (&mut w.x, d),
             (&mut w.mid, d),
@@ -313,7 +342,15 @@ impl Engine<'_> {
     }
 
     /// Appends the segment's keys and values of layer l and attends.
-    fn attend_segment(&self, slot: &mut Slot, l: usize, qkv: &[f32], att: &mut [f32], n: usize, scores: &mut [f32]) {
+    fn attend_segment(
+        &self,
+        slot: &mut Slot,
+        l: usize,
+        qkv: &[f32],
+        att: &mut [f32],
+        n: usize,
+        scores: &mut [f32],
+    ) {
         let s = self.shape;
         let (hd, w, group) = (s.head_dim, s.qkv_width(), s.heads / s.kv_heads);
         for head in 0..s.kv_heads {

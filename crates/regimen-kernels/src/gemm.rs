@@ -333,7 +333,10 @@ pub fn nn(c: &mut [f32], a: &[f32], b: &[f32], m: usize, n: usize, k: usize, acc
 
 /// C[n, k] += dyᵀ·x over `rows` rows of dy[rows, n] and x[rows, k]: dW. The chain runs over the rows in order.
 pub fn tn(c: &mut [f32], dy: &[f32], x: &[f32], rows: usize, n: usize, k: usize) {
-    assert!(c.len() == n * k && dy.len() == rows * n && x.len() == rows * k, "C[n, k], dy[rows, n], x[rows, k]");
+    assert!(
+        c.len() == n * k && dy.len() == rows * n && x.len() == rows * k,
+        "C[n, k], dy[rows, n], x[rows, k]"
+    );
     let mut packed = PackedMatrix::default();
     packed.plain(x, rows, k);
     let mut strips = vec![0.0; n.div_ceil(STRIP) * rows * LANES];

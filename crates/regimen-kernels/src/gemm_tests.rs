@@ -1,5 +1,5 @@
 #![cfg(test)]
-use crate::gemm::{by_packed, nn, nt, tn, PackedMatrix};
+use crate::gemm::{PackedMatrix, by_packed, nn, nt, tn};
 use crate::simd::{Level, best_level, force_level};
 
 fn noise(n: usize, seed: u64) -> Vec<f32> {
@@ -22,14 +22,30 @@ fn every_product_is_one_chain_in_k_order_at_every_level() {
         if !force_level(level) {
             continue;
         }
-        for (m, n, k) in [(1, 1, 1), (1, 200, 33), (2, 130, 16), (3, 64, 20), (5, 80, 40), (9, 47, 31), (14, 32, 64), (16, 33, 7), (117, 51, 300), (30, 16, 600)] {
+        for (m, n, k) in [
+            (1, 1, 1),
+            (1, 200, 33),
+            (2, 130, 16),
+            (3, 64, 20),
+            (5, 80, 40),
+            (9, 47, 31),
+            (14, 32, 64),
+            (16, 33, 7),
+            (117, 51, 300),
+            (30, 16, 600),
+        ] {
             let (x, w, c0) = (noise(m * k, 1), noise(n * k, 2), noise(m * n, 3));
             for accumulate in [false, true] {
                 let mut c = c0.clone();
                 nt(&mut c, &x, &w, m, n, k, accumulate);
                 for i in 0..m {
                     for j in 0..n {
-                        let want = chain(if accumulate { c0[i * n + j] } else { 0.0 }, k, |p| x[i * k + p], |p| w[j * k + p]);
+                        let want = chain(
+                            if accumulate { c0[i * n + j] } else { 0.0 },
+                            k,
+                            |p| x[i * k + p],
+                            |p| w[j * k + p],
+                        );
                         assert_eq!(c[i * n + j], want, "nt {level:?} {m} {n} {k} at {i} {j}");
                     }
                 }
@@ -37,7 +53,12 @@ fn every_product_is_one_chain_in_k_order_at_every_level() {
                 nn(&mut c, &x, &w, m, n, k, accumulate);
                 for i in 0..m {
                     for j in 0..n {
-                        let want = chain(if accumulate { c0[i * n + j] } else { 0.0 }, k, |p| x[i * k + p], |p| w[p * n + j]);
+                        let want = chain(
+                            if accumulate { c0[i * n + j] } else { 0.0 },
+                            k,
+                            |p| x[i * k + p],
+                            |p| w[p * n + j],
+                        );
                         assert_eq!(c[i * n + j], want, "nn {level:?} {m} {n} {k} at {i} {j}");
                     }
                 }

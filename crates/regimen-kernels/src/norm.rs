@@ -29,7 +29,15 @@ simd!(
         => norm_body);
 
 #[inline(always)]
-fn norm_body<V: Simd>(out: &mut [f32], x: &[f32], d: usize, w: &[f32], b: Option<&[f32]>, eps: f32, kind: Norm) {
+fn norm_body<V: Simd>(
+    out: &mut [f32],
+    x: &[f32],
+    d: usize,
+    w: &[f32],
+    b: Option<&[f32]>,
+    eps: f32,
+    kind: Norm,
+) {
     for r in 0..x.len() / d {
         let (out, x) = (&mut out[r * d..(r + 1) * d], &x[r * d..(r + 1) * d]);
         let (mean, rstd) = row_stats::<V>(x, eps, kind);
@@ -82,10 +90,14 @@ fn norm_backward_body<V: Simd>(
         for i in (0..d).step_by(LANES) {
             let hat = at::<V>(x, i).sub(m).mul(s);
             let g = at::<V>(dy, i).mul(at(w, i)).sub(level).sub(hat.mul(along)).mul(s);
-            put(dx, i, match base {
-                Some(base) => at::<V>(&base[r * d..(r + 1) * d], i).add(g),
-                None => g,
-            });
+            put(
+                dx,
+                i,
+                match base {
+                    Some(base) => at::<V>(&base[r * d..(r + 1) * d], i).add(g),
+                    None => g,
+                },
+            );
         }
     }
 }

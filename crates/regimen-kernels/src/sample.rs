@@ -157,7 +157,8 @@ mod tests {
         let mut counts = [0.0; 6];
         let mut scratch = Scratch::default();
         for i in 0..20_000 {
-            counts[draw(&LOGITS, s, (f64::from(i) + 0.5) / 20_000.0, &mut scratch).id as usize] += 1.0 / 20_000.0;
+            counts[draw(&LOGITS, s, (f64::from(i) + 0.5) / 20_000.0, &mut scratch).id as usize] +=
+                1.0 / 20_000.0;
         }
         counts
     }

@@ -101,7 +101,9 @@ impl Shape {
     /// Rotary frequencies of the pairs of a head: theta^(−2i / head_dim), `[head_dim / 2]`.
     pub fn inv_freq(&self) -> Vec<f32> {
         let dim = self.head_dim as f64;
-        (0..self.head_dim / 2).map(|i| f64::from(self.rope_theta).powf(-2.0 * i as f64 / dim) as f32).collect()
+        (0..self.head_dim / 2)
+            .map(|i| f64::from(self.rope_theta).powf(-2.0 * i as f64 / dim) as f32)
+            .collect()
     }
 
     /// Width of all query heads.
@@ -259,7 +261,10 @@ mod tests {
             assert_eq!(e.start, next, "{}", e.path);
             next = e.range().end;
         }
-        let (q, k) = (layout.find("model.layers.2.self_attn.q_proj.weight"), layout.find("model.layers.2.self_attn.k_proj.weight"));
+        let (q, k) = (
+            layout.find("model.layers.2.self_attn.q_proj.weight"),
+            layout.find("model.layers.2.self_attn.k_proj.weight"),
+        );
         assert_eq!(q.map(|e| e.range().end), k.map(|e| e.start));
         assert!(Layout::new(&Shape { tied: true, ..tiny() }).find("lm_head.weight").is_none());
     }

@@ -47,7 +47,10 @@ pub fn level() -> Level {
 
 /// The best level this CPU has.
 pub fn best_level() -> Level {
-    [Level::Avx512, Level::Avx2, Level::Portable].into_iter().find(|l| supported(*l)).unwrap_or(Level::Portable)
+    [Level::Avx512, Level::Avx2, Level::Portable]
+        .into_iter()
+        .find(|l| supported(*l))
+        .unwrap_or(Level::Portable)
 }
 
 /// Whether this CPU has the instructions of `level`.

@@ -41,7 +41,9 @@ fn in_order() {
 /// # Safety
 /// All operands must be valid for the tile's extent; C must not overlap A or B.
 #[inline(always)]
-pub(crate) unsafe fn body<V: Simd, const MR: usize, const NV: usize, const AT: bool, const PART: bool>(t: &Tile) {
+pub(crate) unsafe fn body<V: Simd, const MR: usize, const NV: usize, const AT: bool, const PART: bool>(
+    t: &Tile,
+) {
     // SAFETY: every address below is inside the operands promised by the caller.
     unsafe {
         let mut acc = [[V::zero(); NV]; MR];
@@ -134,8 +136,45 @@ pub(crate) unsafe fn run<V: Simd, const AT: bool>(rows: usize, vectors: usize, t
         return;
     }
     pick!(
-        (1, 8), (2, 8), (1, 7), (1, 6), (1, 5), (1, 3), (1, 4), (2, 4), (3, 4), (4, 4), (5, 4), (6, 4),
-        (1, 2), (2, 2), (3, 2), (4, 2), (5, 2), (6, 2), (7, 2), (8, 2), (9, 2), (10, 2), (11, 2), (12, 2), (13, 2), (14, 2),
-        (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1), (9, 1), (10, 1), (11, 1), (12, 1), (13, 1), (14, 1)
+        (1, 8),
+        (2, 8),
+        (1, 7),
+        (1, 6),
+        (1, 5),
+        (1, 3),
+        (1, 4),
+        (2, 4),
+        (3, 4),
+        (4, 4),
+        (5, 4),
+        (6, 4),
+        (1, 2),
+        (2, 2),
+        (3, 2),
+        (4, 2),
+        (5, 2),
+        (6, 2),
+        (7, 2),
+        (8, 2),
+        (9, 2),
+        (10, 2),
+        (11, 2),
+        (12, 2),
+        (13, 2),
+        (14, 2),
+        (1, 1),
+        (2, 1),
+        (3, 1),
+        (4, 1),
+        (5, 1),
+        (6, 1),
+        (7, 1),
+        (8, 1),
+        (9, 1),
+        (10, 1),
+        (11, 1),
+        (12, 1),
+        (13, 1),
+        (14, 1)
     );
 }

@@ -2,8 +2,8 @@
 //! most of a training step is spent.
 //!
 //! Per step of k: two loads of B, one broadcast and two fused multiply-adds a row. Rows are addressed from a base for
-//! every three of them (+0, +1, +2 strides), which leaves enough general registers. B is asked for 16 steps ahead: weights
-//! come from the outer caches.
+//! every three of them (+0, +1, +2 strides), which leaves enough general registers. The next two vectors of B are
+//! asked for meanwhile: weights come from the outer caches.
 
 use std::arch::asm;
 use std::arch::x86_64::{__m512, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
@@ -32,8 +32,8 @@ macro_rules! kernel {
                     "2:",
                     "vmovups {b0}, [{b}]",
                     "vmovups {b1}, [{b} + {bv}]",
-                    "prefetcht0 [{b} + 1024]",
-                    "prefetcht0 [{b} + {bv} + 1024]",
+                    "prefetcht1 [{n}]",
+                    "prefetcht1 [{n} + {bv}]",
                     $(
                         concat!("vbroadcastss {x}, dword ptr [", $address, "]"),
                         concat!("vfmadd231ps {", stringify!($c0), "}, {x}, {b0}"),
@@ -45,6 +45,7 @@ macro_rules! kernel {
                     "add {a3}, 4",
                     "add {a4}, 4",
                     "add {b}, {br}",
+                    "add {n}, {br}",
                     "dec {k}",
                     "jnz 2b",
                     $(
@@ -61,6 +62,7 @@ macro_rules! kernel {
                     a4 = inout(reg) t.a.wrapping_byte_add(12 * stride) => _,
                     s = in(reg) stride,
                     b = inout(reg) t.b => _,
+                    n = inout(reg) t.b.wrapping_add(2 * t.b_vec) => _,
                     bv = in(reg) t.b_vec * 4,
                     br = in(reg) t.b_row * 4,
                     k = inout(reg) t.k => _,

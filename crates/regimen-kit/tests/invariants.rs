@@ -72,7 +72,10 @@ fn looking_changes_nothing() {
         (last_weights(&path, 2, "sft"), last_weights(&path, 3, "rl"))
     };
     let plain = weights("plain", &[]);
-    let watched = weights("watched", &["stage.sft.eval-every=1", "stage.rl.log-every=3", "stage.pretrain.checkpoint-every=1"]);
+    let watched = weights(
+        "watched",
+        &["stage.sft.eval-every=1", "stage.rl.log-every=3", "stage.pretrain.checkpoint-every=1"],
+    );
     assert!(plain == watched);
 }
 
@@ -85,11 +88,4 @@ fn another_seed_is_another_run() {
         last_weights(&path, 1, "pretrain")
     };
     assert!(weights("5") != weights("6"));
-}
-
-#[test]
-fn an_unread_key_stops_the_run() {
-    // `rollout` of a stream without one is unknown to nobody, but a sampler's option that no piece reads would be
-    let resolved = support::resolve(SMALL, &[]);
-    assert!(resolved.report_unread().is_some(), "before the stages are built, nothing has been read");
 }

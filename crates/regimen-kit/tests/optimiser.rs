@@ -20,8 +20,13 @@ const NAMES: [&str; 3] = ["matrix", "bias", "norm"];
 
 fn read(file: &SafeTensors, lead: &str) -> Vec<f32> {
     let one = |name: &str| {
-        let tensor = file.tensor(&format!("{lead}.{name}")).unwrap_or_else(|_| panic!("no tensor {lead}.{name}"));
-        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect::<Vec<f32>>()
+        let tensor =
+            file.tensor(&format!("{lead}.{name}")).unwrap_or_else(|_| panic!("no tensor {lead}.{name}"));
+        tensor
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect::<Vec<f32>>()
     };
     NAMES.iter().flat_map(|name| one(name)).collect()
 }
@@ -34,10 +39,18 @@ fn ten_steps_as_in_pytorch() {
     for (name, s) in settings["settings"].as_object().expect("settings") {
         let number = |key: &str| s[key].as_f64();
         let betas = (s["betas"][0].as_f64().expect("a number"), s["betas"][1].as_f64().expect("a number"));
-        let layout = Layout::new([("matrix", vec![5, 7]), ("bias", vec![7]), ("norm", vec![3])].map(|(n, s)| (n.to_owned(), s)));
+        let layout = Layout::new(
+            [("matrix", vec![5, 7]), ("bias", vec![7]), ("norm", vec![3])].map(|(n, s)| (n.to_owned(), s)),
+        );
         let mut params = Params::zeros(layout);
         params.flat_mut().copy_from_slice(&read(&file, "start"));
-        let mut adamw = AdamW::new(betas, number("eps").expect("eps"), number("weight_decay").expect("decay"), false, vec![]);
+        let mut adamw = AdamW::new(
+            betas,
+            number("eps").expect("eps"),
+            number("weight_decay").expect("decay"),
+            false,
+            vec![],
+        );
         adamw.attach(&params);
         for step in 1..=10 {
             let grads = read(&file, &format!("grad.{step}"));
@@ -90,7 +103,8 @@ fn schedules_as_in_transformers() {
             }
             "wsd-linear-min0.0" => {
                 let decay = count("num_decay_steps").expect("a count") as f64;
-                let stable = count("num_stable_steps").or_else(|| Some(total - count("num_warmup_steps")? - decay as u64));
+                let stable = count("num_stable_steps")
+                    .or_else(|| Some(total - count("num_warmup_steps")? - decay as u64));
                 let whole = count("num_warmup_steps").unwrap_or(0) + stable.expect("a count") + decay as u64;
                 let shaped = Shaped { warmup, floor: 0.0, shape: Shape::Wsd { decay: decay / whole as f64 } };
                 compare(name, &shaped, whole, case);

@@ -24,7 +24,8 @@ fn stopped_at_every_step_of_every_stage() {
     for (stage, steps) in [("pretrain", 1..8), ("sft", 1..6), ("rl", 1..7)] {
         for step in steps {
             let path = tmp.path().join(format!("{stage}-{step}/run"));
-            let first = go(&resolved, &path, &mut Looker::stopping_after(stage, step)).expect("the first part");
+            let first =
+                go(&resolved, &path, &mut Looker::stopping_after(stage, step)).expect("the first part");
             assert_eq!(first, Outcome::Interrupted, "{stage} {step}");
             let second = go(&resolved, &path, &mut Looker::default()).expect("the second part");
             assert_eq!(second, Outcome::Complete);

@@ -57,7 +57,13 @@ impl Case {
     }
 
     /// Loss and gradient (back on the grid) of a sum of objectives.
-    fn loss(&self, logp: &[f32], reference: &[f32], terms: &[(&dyn Objective, f64)], reduce: Reduce) -> (f64, Vec<f32>, BTreeMap<String, f64>) {
+    fn loss(
+        &self,
+        logp: &[f32],
+        reference: &[f32],
+        terms: &[(&dyn Objective, f64)],
+        reduce: Reduce,
+    ) -> (f64, Vec<f32>, BTreeMap<String, f64>) {
         let device = Device::cpu();
         let pick = |values: &[f32]| self.at.iter().map(|&i| values[i]).collect::<Vec<f32>>();
         let leaf = |values: Vec<f32>, grad| {
@@ -105,7 +111,8 @@ fn grpo_and_its_variants() {
     let tensors = Tensors(fixture("objectives/grpo.safetensors"));
     let file = json("objectives/grpo.json");
     let longest = file["max_completion_length"].as_f64().expect("a number");
-    let (logp, reference, advantages) = (tensors.get("logp"), tensors.get("ref_logp"), tensors.get("advantages"));
+    let (logp, reference, advantages) =
+        (tensors.get("logp"), tensors.get("ref_logp"), tensors.get("advantages"));
     let mut checked = 0;
     for (name, case) in file["cases"].as_object().expect("cases") {
         let s = &case["settings"];
@@ -142,11 +149,21 @@ fn grpo_and_its_variants() {
             close(&format!("{name}: gradient {i}"), f64::from(*a), f64::from(b), 2e-6);
         }
         if beta != 0.0 && !name.contains("empty") {
-            close(&format!("{name}: kl"), readings["kl"], case["metrics"]["kl"].as_f64().expect("a number"), 1e-5);
+            close(
+                &format!("{name}: kl"),
+                readings["kl"],
+                case["metrics"]["kl"].as_f64().expect("a number"),
+                1e-5,
+            );
         }
         if !sequence {
             for metric in ["clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean"] {
-                close(&format!("{name}: {metric}"), readings[metric], case["metrics"][metric].as_f64().expect("a number"), 1e-6);
+                close(
+                    &format!("{name}: {metric}"),
+                    readings[metric],
+                    case["metrics"][metric].as_f64().expect("a number"),
+                    1e-6,
+                );
             }
         }
         checked += 1;
@@ -159,10 +176,11 @@ fn group_relative_advantages() {
     use regimen_core::advantage::Advantage;
     let tensors = Tensors(fixture("objectives/advantages.safetensors"));
     let file = json("objectives/advantages.json");
-    let (group, none) = (file["group"].as_u64().expect("a count") as usize, file["no_score"].as_f64().expect("a number"));
+    let (group, none) =
+        (file["group"].as_u64().expect("a count") as usize, file["no_score"].as_f64().expect("a number"));
     let rewards = tensors.get("rewards");
     for (name, std) in [("group", true), ("none", false)] {
-        let want = tensors.get(name);
+        let want = tensors.get(&format!("advantages.{name}"));
         for (g, rewards) in rewards.chunks(group).enumerate() {
             if rewards.iter().any(|&r| f64::from(r) <= none) {
                 continue; // a reply without a score: TRL gives it advantage 0, we leave it out
@@ -170,7 +188,12 @@ fn group_relative_advantages() {
             let rewards: Vec<Option<f64>> = rewards.iter().map(|&r| Some(f64::from(r))).collect();
             let ours = GroupRelative { std, filter: false }.advantages(&rewards);
             for (i, a) in ours.iter().enumerate() {
-                close(&format!("{name} {g}/{i}"), a.expect("an advantage"), f64::from(want[g * group + i]), 1e-5);
+                close(
+                    &format!("{name} {g}/{i}"),
+                    a.expect("an advantage"),
+                    f64::from(want[g * group + i]),
+                    1e-5,
+                );
             }
         }
     }

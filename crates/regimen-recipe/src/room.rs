@@ -74,8 +74,13 @@ const SOURCE_FIELDS: &[Field] = &[
     Field::new("take", Ty::Count, "use only this many examples; absent: all").min(1.0),
 ];
 
-const CONSTANT: &[Field] =
-    &[Field::new("constant", Ty::Float, "divide the sum by units × this number: the longest completion gives Dr. GRPO's mean").required().above(0.0)];
+const CONSTANT: &[Field] = &[Field::new(
+    "constant",
+    Ty::Float,
+    "divide the sum by units × this number: the longest completion gives Dr. GRPO's mean",
+)
+.required()
+.above(0.0)];
 
 const OBJECTIVE_FIELDS: &[Field] = &[
     Field::new("coef", Ty::Float, "factor of this objective in the stream's loss").or("1.0"),

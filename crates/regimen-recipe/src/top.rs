@@ -78,13 +78,9 @@ const TRAIN: &[Field] = &[
     Field::new("optimizer", Ty::Kind(&[Room::Optimizer]), "the arithmetic of a step")
         .or_standard()
         .aliases(&["optim"]),
-    Field::new(
-        "max-grad-norm",
-        Ty::Float,
-        "clip the norm of the whole gradient to this; 0: no clipping",
-    )
-    .or("1.0")
-    .min(0.0),
+    Field::new("max-grad-norm", Ty::Float, "clip the norm of the whole gradient to this; 0: no clipping")
+        .or("1.0")
+        .min(0.0),
     Field::new("batch", Ty::Count, "examples, or prompts of a rollout, per optimiser step")
         .or("8")
         .min(1.0)

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use regimen_base::{Error, Persist, Result, Split, State, StateError};
-use regimen_data::{Notes, Transform, apply_all};
 use regimen_data::{Body, Example, ExampleId};
+use regimen_data::{Notes, Transform, apply_all};
 
 use super::supply::Supply;
 use crate::picks::Unit;
@@ -33,7 +33,16 @@ pub struct DataFeed {
 impl DataFeed {
     /// A feed at its beginning.
     pub fn new(supply: Supply, transforms: Vec<Box<dyn Transform>>, batch: usize, context: usize) -> Self {
-        Self { supply, transforms, batch, context, notes: Notes::default(), waiting: VecDeque::new(), position: 0, taken: 0 }
+        Self {
+            supply,
+            transforms,
+            batch,
+            context,
+            notes: Notes::default(),
+            waiting: VecDeque::new(),
+            position: 0,
+            taken: 0,
+        }
     }
 
     /// The next batch.
@@ -48,8 +57,12 @@ impl DataFeed {
                 self.refill()?;
                 empty = if self.waiting.is_empty() { empty + 1 } else { 0 };
                 if empty > MOST_EMPTY {
-                    return Err(Error::data(format!("{MOST_EMPTY} examples in a row have no token to learn from"))
-                        .remedy("check the transforms: a mask of 0 % trains nothing (`regimen check` shows the rows)"));
+                    return Err(Error::data(format!(
+                        "{MOST_EMPTY} examples in a row have no token to learn from"
+                    ))
+                    .remedy(
+                        "check the transforms: a mask of 0 % trains nothing (`regimen check` shows the rows)",
+                    ));
                 }
                 continue;
             }
@@ -107,8 +120,12 @@ impl DataFeed {
         let id = example.id;
         let source = || self.supply.catalogue.sources()[id.source as usize].name().to_owned();
         let Body::Tokens(tokens) = example.body else {
-            return Err(Error::usage(format!("the transforms of this stream leave item {} of `{}` without tokens", id.index, source()))
-                .remedy("end them with `chat` (conversations) or `text` (plain text)"));
+            return Err(Error::usage(format!(
+                "the transforms of this stream leave item {} of `{}` without tokens",
+                id.index,
+                source()
+            ))
+            .remedy("end them with `chat` (conversations) or `text` (plain text)"));
         };
         if tokens.len() > self.context {
             return Err(Error::data(format!(
@@ -146,7 +163,9 @@ impl Persist for DataFeed {
         if taken > 0 {
             self.refill().map_err(wrong)?;
             if self.waiting.len() as u64 <= taken {
-                return Err(StateError("the data are not those that the checkpoint was made with".to_owned()));
+                return Err(StateError(
+                    "the data are not those that the checkpoint was made with".to_owned(),
+                ));
             }
             self.waiting.drain(..taken as usize);
             self.taken = taken;

@@ -59,7 +59,13 @@ impl RolloutFeed {
     ///
     /// # Errors
     /// Prompts that do not fit; rewards that fail for most completions.
-    pub fn next(&mut self, decoder: &mut Decoder, key: Key, step: u64, readings: &mut Readings) -> Result<Rolled> {
+    pub fn next(
+        &mut self,
+        decoder: &mut Decoder,
+        key: Key,
+        step: u64,
+        readings: &mut Readings,
+    ) -> Result<Rolled> {
         if self.left > 0 {
             self.left -= 1;
             let units = self.units.clone();
@@ -78,7 +84,8 @@ impl RolloutFeed {
             fresh.push((group, scored, advantages));
         }
         self.read(&fresh, readings)?;
-        let units: Vec<Unit> = fresh.iter().flat_map(|(group, _, advantages)| self.to_units(group, advantages)).collect();
+        let units: Vec<Unit> =
+            fresh.iter().flat_map(|(group, _, advantages)| self.to_units(group, advantages)).collect();
         self.left = self.rollout.settings().inner_steps.saturating_sub(1);
         if self.left > 0 {
             self.units.clone_from(&units);
@@ -125,8 +132,12 @@ impl RolloutFeed {
         let episodes: f64 = fresh.iter().map(|(g, ..)| g.episodes.len() as f64).sum();
         readings.set("reward_errors", errors.len() as f64);
         if errors.len() as f64 > MOST_ERRORS * episodes {
-            return Err(Error::failed(format!("{} of {episodes} completions got no reward; the first cause: {}", errors.len(), errors[0]))
-                .remedy("mend the reward; an error is never counted as 0"));
+            return Err(Error::failed(format!(
+                "{} of {episodes} completions got no reward; the first cause: {}",
+                errors.len(),
+                errors[0]
+            ))
+            .remedy("mend the reward; an error is never counted as 0"));
         }
         if !totals.is_empty() {
             readings.set("reward", totals.iter().sum::<f64>() / totals.len() as f64);
@@ -167,7 +178,8 @@ fn mean_and_std(values: &[f64]) -> Option<(f64, f64)> {
 
 fn read_lengths(fresh: &[(Group, Scored, Vec<Option<f64>>)], readings: &mut Readings) {
     let episodes = || fresh.iter().flat_map(|(g, ..)| &g.episodes);
-    let lengths = |all: bool| episodes().filter(move |e| all || !e.stop.truncated()).map(|e| e.drawn() as f64);
+    let lengths =
+        |all: bool| episodes().filter(move |e| all || !e.stop.truncated()).map(|e| e.drawn() as f64);
     for (name, all) in [("length", true), ("terminated_length", false)] {
         let count = lengths(all).count();
         if count > 0 {

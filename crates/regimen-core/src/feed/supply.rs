@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use regimen_base::{Key, Result, Split};
-use regimen_data::{Draw, Sampler};
 use regimen_data::task::{Judgement, Parse, Task};
 use regimen_data::{Catalogue, Example, Ledger};
+use regimen_data::{Draw, Sampler};
 
 /// The verifiers of a stream's sources, in their order.
 #[derive(Clone, Default)]
@@ -45,7 +45,10 @@ impl Supply {
     /// The next draw, with its example.
     pub fn draw(&mut self) -> Result<(Draw, Example)> {
         let draws = self.sampler.draw(1, &self.catalogue, &self.ledger, self.key.child("sampler"))?;
-        let draw = draws.into_iter().next().ok_or_else(|| regimen_base::Error::failed("the sampler drew nothing"))?;
+        let draw = draws
+            .into_iter()
+            .next()
+            .ok_or_else(|| regimen_base::Error::failed("the sampler drew nothing"))?;
         Ok((draw, self.catalogue.get(draw.id, Split::Train)?))
     }
 

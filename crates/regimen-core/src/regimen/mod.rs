@@ -17,7 +17,10 @@ use crate::evaluate::SetResult;
 use crate::generate::Generator;
 use crate::model::Model;
 use crate::registry::Registry;
-use crate::run::{Checkpoint, Clock, DeviceClass, LedgerRow, Manifest, RunDir, StageDir, Status, digest, host_facts, peak_memory};
+use crate::run::{
+    Checkpoint, Clock, DeviceClass, LedgerRow, Manifest, RunDir, StageDir, Status, digest, host_facts,
+    peak_memory,
+};
 use crate::stage::{End, Progress, Stage, train};
 use recorder::Recorder;
 
@@ -136,7 +139,13 @@ impl Regimen<'_> {
         Ok(Outcome::Complete)
     }
 
-    fn train_stage(&mut self, node: &Node, plan: &StagePlan, dir: &StageDir, manifest: &mut Manifest) -> Result<Outcome> {
+    fn train_stage(
+        &mut self,
+        node: &Node,
+        plan: &StagePlan,
+        dir: &StageDir,
+        manifest: &mut Manifest,
+    ) -> Result<Outcome> {
         let newest = dir.newest()?;
         let finished = newest.as_ref().is_some_and(Checkpoint::is_last);
         let eval = node.opt_table("eval");
@@ -152,8 +161,14 @@ impl Regimen<'_> {
             let end = {
                 let mut evaluate = |stage: &mut Stage| -> Result<Vec<SetResult>> {
                     let Some(eval) = eval else { return Ok(Vec::new()) };
-                    let builder = Builder { registry: self.registry, files: self.files, device: self.device, resolved: self.resolved };
-                    let evaluation = builder.evaluation(eval, &stage.policy.tokenizer, stage.policy.shape())?;
+                    let builder = Builder {
+                        registry: self.registry,
+                        files: self.files,
+                        device: self.device,
+                        resolved: self.resolved,
+                    };
+                    let evaluation =
+                        builder.evaluation(eval, &stage.policy.tokenizer, stage.policy.shape())?;
                     evaluation.run(&mut stage.policy, &mut stage.generator, stage.counters.step)
                 };
                 let mut recorder = Recorder::new(dir, rows, step, periods, self.observer, &mut evaluate)?;
@@ -164,7 +179,9 @@ impl Regimen<'_> {
             ledger(manifest, &stage, clock.seconds());
             match end {
                 End::Interrupted => return Ok(Outcome::Interrupted),
-                End::Finished(Some(why)) => self.observer.note(&format!("stage `{}` was stopped: {why}", plan.id)),
+                End::Finished(Some(why)) => {
+                    self.observer.note(&format!("stage `{}` was stopped: {why}", plan.id))
+                }
                 End::Finished(None) => {}
             }
         }
@@ -177,21 +194,24 @@ impl Regimen<'_> {
     }
 
     /// The stage at its beginning, or as its newest checkpoint left it, with the rows of its metrics file.
-    fn prepare(&mut self, node: &Node, plan: &StagePlan, newest: Option<&Checkpoint>) -> Result<(Stage, Option<u64>)> {
+    fn prepare(
+        &mut self,
+        node: &Node,
+        plan: &StagePlan,
+        newest: Option<&Checkpoint>,
+    ) -> Result<(Stage, Option<u64>)> {
         let policy = match newest {
             Some(checkpoint) => Model::read(&|name| checkpoint.read(name), self.device)?,
             None => self.start(&plan.from)?,
         };
         let casts = self.casts(node, plan)?;
         let mut stage = self.builder().stage(node, plan, policy, casts)?;
-        if let Some(report) = self.resolved.report_unread().filter(|_| newest.is_none() && self.is_last(plan)) {
-            return Err(report.into());
-        }
         let Some(checkpoint) = newest else { return Ok((stage, None)) };
         let mut state = checkpoint.state()?;
         let folder = checkpoint.folder().display().to_string();
         let unfit = |e: regimen_base::StateError| {
-            Error::failed(format!("{folder}: {e}")).remedy("it was made by another recipe or version; start a new run")
+            Error::failed(format!("{folder}: {e}"))
+                .remedy("it was made by another recipe or version; start a new run")
         };
         let rows = state.take_u64("rows").map_err(unfit)?;
         stage.load(state.take_nested("stage")).map_err(unfit)?;
@@ -199,15 +219,12 @@ impl Regimen<'_> {
         Ok((stage, Some(rows)))
     }
 
-    fn is_last(&self, plan: &StagePlan) -> bool {
-        self.resolved.plan().stages.last().is_some_and(|last| last.id == plan.id)
-    }
-
     fn casts(&mut self, node: &Node, plan: &StagePlan) -> Result<BTreeMap<String, Box<dyn Net>>> {
         let mut casts = BTreeMap::new();
         for (name, member) in node.map("cast") {
             if member.bool("train") {
-                return Err(member.error(format!("cast member `{name}` cannot train yet: only the policy does"))
+                return Err(member
+                    .error(format!("cast member `{name}` cannot train yet: only the policy does"))
                     .remedy("leave `train` out"));
             }
             let from = plan.casts.iter().find(|(own, _)| own == name).map_or(&plan.from, |(_, from)| from);
@@ -232,8 +249,8 @@ impl Regimen<'_> {
                 let stages = self.dir.stages()?;
                 let dir = stages.iter().find(|s| s.id() == id);
                 let checkpoint = dir.map(StageDir::newest).transpose()?.flatten().filter(Checkpoint::is_last);
-                let checkpoint =
-                    checkpoint.ok_or_else(|| Error::failed(format!("stage `{id}` has no finished checkpoint")))?;
+                let checkpoint = checkpoint
+                    .ok_or_else(|| Error::failed(format!("stage `{id}` has no finished checkpoint")))?;
                 Model::read(&|name| checkpoint.read(name), self.device)
             }
         }
@@ -243,7 +260,14 @@ impl Regimen<'_> {
         read_folder(path, self.files, self.device)
     }
 
-    fn evaluate(&mut self, eval: &Node, model: &mut Model, generator: &mut Generator, version: u64, dir: &StageDir) -> Result<()> {
+    fn evaluate(
+        &mut self,
+        eval: &Node,
+        model: &mut Model,
+        generator: &mut Generator,
+        version: u64,
+        dir: &StageDir,
+    ) -> Result<()> {
         let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
         let results = evaluation.run(model, generator, version)?;
         summary::write_results(self.dir, dir, &results)?;
@@ -274,7 +298,9 @@ pub fn device_class(device: &Device) -> DeviceClass {
 fn last_good(error: Error, dir: &StageDir) -> Error {
     let newest = dir.steps().ok().and_then(|steps| steps.last().copied());
     let where_ = match newest {
-        Some(step) => format!("the last good checkpoint is {}", dir.path().join(format!("checkpoint-{step}")).display()),
+        Some(step) => {
+            format!("the last good checkpoint is {}", dir.path().join(format!("checkpoint-{step}")).display())
+        }
         None => "the stage has no checkpoint yet".to_owned(),
     };
     let remedy = error.remedy.clone().map_or_else(|| where_.clone(), |r| format!("{r}; {where_}"));

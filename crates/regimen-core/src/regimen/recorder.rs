@@ -33,7 +33,11 @@ impl Periods {
             _ => 0,
         };
         let checkpoint = node.opt_length("checkpoint-every").map_or(CHECKPOINT_EVERY, |l| steps(Some(l)));
-        Self { checkpoint, log: steps(node.opt_length("log-every")).max(1), evaluation: steps(node.opt_length("eval-every")) }
+        Self {
+            checkpoint,
+            log: steps(node.opt_length("log-every")).max(1),
+            evaluation: steps(node.opt_length("eval-every")),
+        }
     }
 }
 

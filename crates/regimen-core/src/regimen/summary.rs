@@ -155,7 +155,13 @@ fn facts(manifest: &Manifest, report: &Report) -> Vec<Fact> {
     let fact = |label: &str, value: String| Fact { label: label.to_owned(), value };
     vec![
         fact("seed", manifest.seed.to_string()),
-        fact("device", format!("{} ({}, {} threads)", manifest.device.device, manifest.device.isa, manifest.device.threads)),
+        fact(
+            "device",
+            format!(
+                "{} ({}, {} threads)",
+                manifest.device.device, manifest.device.isa, manifest.device.threads
+            ),
+        ),
         fact("started", manifest.started.clone()),
         fact("training time", format!("{seconds:.0} s")),
     ]
@@ -167,7 +173,10 @@ fn text_notes(stages: &[StageReport], results: &[Vec<SetResult>]) -> Vec<String>
     for (stage, sets) in stages.iter().zip(results) {
         for set in sets.iter().filter(|s| s.replies.is_none()) {
             if let Some(bits) = set.bits_per_byte {
-                notes.push(format!("After {}: {bits:.3} bits per byte on the held-out part of {}.", stage.id, set.name));
+                notes.push(format!(
+                    "After {}: {bits:.3} bits per byte on the held-out part of {}.",
+                    stage.id, set.name
+                ));
             }
         }
     }

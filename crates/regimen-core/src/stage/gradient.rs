@@ -71,7 +71,8 @@ fn micro_batch(
     let tokens = Tokens { ids: &ids, starts: &starts, picks: &picks.picks, temperature: work.temperature };
     let inputs = Inputs::Tokens(tokens);
     let others = others(casts, work, &inputs)?;
-    let needs = |f: fn(&crate::objective::Needs) -> bool| work.objectives.iter().any(|o| f(&o.objective.needs()));
+    let needs =
+        |f: fn(&crate::objective::Needs) -> bool| work.objectives.iter().any(|o| f(&o.objective.needs()));
     let want = Want { grad: true, entropy: needs(|n| n.entropy), logits: needs(|n| n.logits), hidden: false };
     let outputs = policy.forward(&inputs, want, &mut Taps::none())?;
     if work.fresh {

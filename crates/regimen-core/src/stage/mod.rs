@@ -7,8 +7,8 @@ mod stream;
 mod train;
 
 pub use signals::Counters;
-pub use stream::{Feed, Stream};
 pub use step::Drawn;
+pub use stream::{Feed, Stream};
 pub use train::{End, Progress, Watch, train};
 
 use std::collections::BTreeMap;

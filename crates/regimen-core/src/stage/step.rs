@@ -88,7 +88,12 @@ impl Stage {
         Ok(stepped)
     }
 
-    fn run_streams(&mut self, streams: &mut [Stream], route: Option<&str>, stepped: &mut Stepped) -> Result<f64> {
+    fn run_streams(
+        &mut self,
+        streams: &mut [Stream],
+        route: Option<&str>,
+        stepped: &mut Stepped,
+    ) -> Result<f64> {
         let many = streams.len() > 1;
         let mut loss = 0.0;
         for stream in streams.iter_mut().filter(|s| route.is_none_or(|r| r == s.name)) {
@@ -119,14 +124,21 @@ impl Stage {
     }
 
     /// The stream's next units, the temperature of their log-probs, and whether they were drawn just now.
-    fn feed(&mut self, stream: &mut Stream, readings: &mut Readings, drawn: &mut Vec<Drawn>) -> Result<(Vec<Unit>, f32, bool)> {
+    fn feed(
+        &mut self,
+        stream: &mut Stream,
+        readings: &mut Readings,
+        drawn: &mut Vec<Drawn>,
+    ) -> Result<(Vec<Unit>, f32, bool)> {
         let step = self.counters.step;
         match &mut stream.feed {
             Feed::Data(feed) => Ok((feed.next(step)?, 1.0, false)),
             Feed::Rollout(feed) => {
                 let lead = format!("stream.{}.rollout.", stream.name);
                 let settings = feed.rollout.settings_mut();
-                settings.sampling.temperature = self.knobs.get(&format!("{lead}temperature"), f64::from(settings.sampling.temperature)) as f32;
+                settings.sampling.temperature =
+                    self.knobs.get(&format!("{lead}temperature"), f64::from(settings.sampling.temperature))
+                        as f32;
                 let temperature = settings.sampling.temperature;
                 let mut go = |_: usize, _: u32| true;
                 let mut decoder = Decoder {
@@ -140,7 +152,8 @@ impl Stage {
                 let Rolled { units, fresh } = feed.next(&mut decoder, key, step, readings)?;
                 let is_fresh = fresh.is_some();
                 if let Some(groups) = fresh {
-                    let tokens = groups.iter().flat_map(|(g, ..)| &g.episodes).map(|e| e.drawn() as u64).sum::<u64>();
+                    let tokens =
+                        groups.iter().flat_map(|(g, ..)| &g.episodes).map(|e| e.drawn() as u64).sum::<u64>();
                     self.counters.generated += tokens;
                     self.counters.flops += 2.0 * self.policy.parameters() as f64 * tokens as f64;
                     drawn.push((stream.name.clone(), groups));
@@ -152,7 +165,8 @@ impl Stage {
 
     fn count(&mut self, units: &[Unit], reads_others: bool) {
         let tokens: u64 = units.iter().map(|u| u.tokens.len() as u64).sum();
-        let loss_tokens: usize = units.iter().flat_map(|u| u.tokens.iter().skip(1)).filter(|t| t.weight != 0.0).count();
+        let loss_tokens: usize =
+            units.iter().flat_map(|u| u.tokens.iter().skip(1)).filter(|t| t.weight != 0.0).count();
         self.counters.tokens += tokens;
         self.counters.loss_tokens += loss_tokens as u64;
         self.counters.units += units.len() as u64;

@@ -62,7 +62,16 @@ pub fn train(stage: &mut Stage, watch: &mut dyn Watch) -> Result<End> {
         let step = stage.counters.step;
         let readings = stepped.readings.values();
         let counters = stage.counters;
-        watch.step(&Progress { stage: &stage.id, step, total: stage.total, readings: &readings, counters: &counters }, &stepped.drawn)?;
+        watch.step(
+            &Progress {
+                stage: &stage.id,
+                step,
+                total: stage.total,
+                readings: &readings,
+                counters: &counters,
+            },
+            &stepped.drawn,
+        )?;
         if step < stage.total && watch.wants_evaluation(step) {
             watch.evaluate(stage)?;
         }

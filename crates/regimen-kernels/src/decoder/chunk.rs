@@ -191,8 +191,9 @@ impl Chunk<'_> {
             let start = starts[doc] as usize;
             let (row, c, column) = (self.level + start, start - self.rows.start, head * g.group * g.head_dim);
             // SAFETY: one worker's buffers; datt is not written meanwhile.
-            let (scratch, datt) =
-                unsafe { (&mut self.workers.part(worker, 1)[0].attention, self.datt.read(c * a, g.rows * a)) };
+            let (scratch, datt) = unsafe {
+                (&mut self.workers.part(worker, 1)[0].attention, self.datt.read(c * a, g.rows * a))
+            };
             attention::backward(
                 scratch,
                 g,

@@ -31,7 +31,10 @@ impl Decoder {
     fn take_batch(&mut self, batch: &Rows) {
         let b = &mut self.batch;
         let n = batch.ids.len();
-        assert!(batch.starts.first() == Some(&0) && batch.starts.last() == Some(&(n as u32)), "starts run from 0 to ids");
+        assert!(
+            batch.starts.first() == Some(&0) && batch.starts.last() == Some(&(n as u32)),
+            "starts run from 0 to ids"
+        );
         assert!(batch.ids.iter().all(|id| (*id as usize) < self.shape.vocab), "ids lie in the vocabulary");
         b.ids.clear();
         b.ids.extend_from_slice(batch.ids);

@@ -21,9 +21,18 @@ const HEAD_ROWS: usize = ROW_BLOCK / 2;
 impl Decoder {
     /// log p of every pick's target under softmax(logits / temperature) and, if wanted, the entropies (empty
     /// otherwise). Never holds more than 32 MiB of logits beside one chunk a thread.
-    pub fn logprobs(&mut self, weights: &[f32], picks: &[Pick], temperature: f32, want_entropy: bool) -> (&[f32], &[f32]) {
+    pub fn logprobs(
+        &mut self,
+        weights: &[f32],
+        picks: &[Pick],
+        temperature: f32,
+        want_entropy: bool,
+    ) -> (&[f32], &[f32]) {
         let (n, d, v) = (self.batch.len(), self.shape.width, self.shape.vocab);
-        assert!(picks.iter().all(|p| (p.position as usize) < n && (p.target as usize) < v), "picks lie in the batch");
+        assert!(
+            picks.iter().all(|p| (p.position as usize) < n && (p.target as usize) < v),
+            "picks lie in the batch"
+        );
         pack_head(&mut self.head, weights, self.plan.head, v, d, false);
         let p = &mut self.picks;
         p.list.clear();
@@ -50,7 +59,12 @@ impl Decoder {
             let (r, rows) = (task * HEAD_ROWS, HEAD_ROWS.min(picks.len() - task * HEAD_ROWS));
             // SAFETY: one worker's buffers; one block of rows a task.
             let (w, stats, logp, entropy) = unsafe {
-                (&mut workers.part(worker, 1)[0], stats.part(r, rows), logp.part(r, rows), entropy.part(r, rows))
+                (
+                    &mut workers.part(worker, 1)[0],
+                    stats.part(r, rows),
+                    logp.part(r, rows),
+                    entropy.part(r, rows),
+                )
             };
             let x = &rows_in[r * d..(r + rows) * d];
             for first in (0..v).step_by(VOCAB_CHUNK) {
@@ -91,7 +105,13 @@ impl Decoder {
         let mut rows = Vec::new();
         gather(&mut rows, &self.hidden, d, positions.iter().copied());
         grow(&mut p.position_logits, positions.len() * v);
-        crate::gemm::by_packed(&mut p.position_logits[..positions.len() * v], &rows, positions.len(), &self.head, false);
+        crate::gemm::by_packed(
+            &mut p.position_logits[..positions.len() * v],
+            &rows,
+            positions.len(),
+            &self.head,
+            false,
+        );
         &p.position_logits[..positions.len() * v]
     }
 
@@ -169,7 +189,12 @@ impl Decoder {
             });
             let rows = std::mem::take(&mut self.picks.rows);
             let positions: Vec<u32> = list[c0..c0 + here].iter().map(|p| p.position).collect();
-            self.rows_backward(&logits[first..first + here * v], &rows[c0 * d..(c0 + here) * d], &positions, grads);
+            self.rows_backward(
+                &logits[first..first + here * v],
+                &rows[c0 * d..(c0 + here) * d],
+                &positions,
+                grads,
+            );
             self.picks.rows = rows;
         }
         self.picks.logits = logits;

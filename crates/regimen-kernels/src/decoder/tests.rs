@@ -58,7 +58,15 @@ fn weights(shape: &Shape, layout: &Layout) -> Vec<f32> {
 }
 
 /// The same decoder, plainly, in f64: log-probs and entropies of the picks.
-fn plain(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts: &[u32], picks: &[Pick], temp: f64) -> Vec<(f64, f64)> {
+fn plain(
+    s: &Shape,
+    layout: &Layout,
+    w: &[f64],
+    ids: &[u32],
+    starts: &[u32],
+    picks: &[Pick],
+    temp: f64,
+) -> Vec<(f64, f64)> {
     let p = |path: &str| {
         let e = layout.find(path).unwrap();
         &w[e.range()]
@@ -76,12 +84,16 @@ fn plain(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts: &[u32], pic
             })
             .collect()
     };
-    let lin = |x: &[f64], w: &[f64]| -> Vec<f64> { w.chunks(x.len()).map(|r| r.iter().zip(x).map(|(a, b)| a * b).sum()).collect() };
+    let lin = |x: &[f64], w: &[f64]| -> Vec<f64> {
+        w.chunks(x.len()).map(|r| r.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
+    };
     let mut hidden = Vec::new();
     for doc in starts.windows(2) {
         let (a, b) = (doc[0] as usize, doc[1] as usize);
-        let mut xs: Vec<Vec<f64>> =
-            ids[a..b].iter().map(|&id| p("model.embed_tokens.weight")[id as usize * s.width..][..s.width].to_vec()).collect();
+        let mut xs: Vec<Vec<f64>> = ids[a..b]
+            .iter()
+            .map(|&id| p("model.embed_tokens.weight")[id as usize * s.width..][..s.width].to_vec())
+            .collect();
         for l in 0..s.layers {
             let at = |n: &str| format!("model.layers.{l}.{n}");
             let mut qkv: Vec<[Vec<f64>; 3]> = Vec::new();
@@ -99,7 +111,9 @@ fn plain(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts: &[u32], pic
                         let v = &mut y[hd * s.head_dim..(hd + 1) * s.head_dim];
                         if let Some(g) = opt(&at(&format!("self_attn.{n}_norm.weight"))) {
                             let ms = v.iter().map(|x| x * x).sum::<f64>() / v.len() as f64;
-                            v.iter_mut().zip(g).for_each(|(x, g)| *x *= g / (ms + f64::from(s.norm_eps)).sqrt());
+                            v.iter_mut()
+                                .zip(g)
+                                .for_each(|(x, g)| *x *= g / (ms + f64::from(s.norm_eps)).sqrt());
                         }
                         let half = s.head_dim / 2;
                         for (i, f) in s.inv_freq().iter().enumerate() {
@@ -111,16 +125,25 @@ fn plain(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts: &[u32], pic
                     }
                     y
                 };
-                qkv.push([part("q", s.heads, true), part("k", s.kv_heads, true), part("v", s.kv_heads, false)]);
+                qkv.push([
+                    part("q", s.heads, true),
+                    part("k", s.kv_heads, true),
+                    part("v", s.kv_heads, false),
+                ]);
             }
             for (i, x) in xs.iter_mut().enumerate() {
                 let mut att = vec![0.0; s.q_width()];
                 for h in 0..s.heads {
                     let kvh = h / (s.heads / s.kv_heads);
-                    let (qr, kr) = (h * s.head_dim..(h + 1) * s.head_dim, kvh * s.head_dim..(kvh + 1) * s.head_dim);
+                    let (qr, kr) =
+                        (h * s.head_dim..(h + 1) * s.head_dim, kvh * s.head_dim..(kvh + 1) * s.head_dim);
                     let scores: Vec<f64> = (0..=i)
                         .map(|j| {
-                            let dot: f64 = qkv[i][0][qr.clone()].iter().zip(&qkv[j][1][kr.clone()]).map(|(a, b)| a * b).sum();
+                            let dot: f64 = qkv[i][0][qr.clone()]
+                                .iter()
+                                .zip(&qkv[j][1][kr.clone()])
+                                .map(|(a, b)| a * b)
+                                .sum();
                             dot / (s.head_dim as f64).sqrt()
                         })
                         .collect();
@@ -145,9 +168,16 @@ fn plain(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts: &[u32], pic
                         Activation::Relu2 => up.iter().map(|u| u.max(0.0).powi(2)).collect(),
                         Activation::GeluTanh => up
                             .iter()
-                            .map(|u| 0.5 * u * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (u + 0.044715 * u.powi(3))).tanh()))
+                            .map(|u| {
+                                0.5 * u
+                                    * (1.0
+                                        + ((2.0 / std::f64::consts::PI).sqrt() * (u + 0.044715 * u.powi(3)))
+                                            .tanh())
+                            })
                             .collect(),
-                        Activation::Gelu => up.iter().map(|u| 0.5 * u * (1.0 + erf(u / 2f64.sqrt()))).collect(),
+                        Activation::Gelu => {
+                            up.iter().map(|u| 0.5 * u * (1.0 + erf(u / 2f64.sqrt()))).collect()
+                        }
                     };
                     let y = lin(&act, p(&at("mlp.down_proj.weight")));
                     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
@@ -188,10 +218,14 @@ struct Case {
 
 fn case(s: &Shape, lengths: &[u32], seed: u64) -> Case {
     let n: u32 = lengths.iter().sum();
-    let ids: Vec<u32> = noise(n as usize, seed, 1.0).iter().map(|x| ((x + 0.5) * s.vocab as f32) as u32).collect();
+    let ids: Vec<u32> =
+        noise(n as usize, seed, 1.0).iter().map(|x| ((x + 0.5) * s.vocab as f32) as u32).collect();
     let mut starts = vec![0];
     lengths.iter().for_each(|l| starts.push(starts.last().unwrap() + l));
-    let picks: Vec<Pick> = (0..n).filter(|i| i % 3 != 1).map(|i| Pick { position: i, target: (i * 7 + 3) % s.vocab as u32 }).collect();
+    let picks: Vec<Pick> = (0..n)
+        .filter(|i| i % 3 != 1)
+        .map(|i| Pick { position: i, target: (i * 7 + 3) % s.vocab as u32 })
+        .collect();
     let (dlogp, dentropy) = (noise(picks.len(), seed + 1, 1.0), noise(picks.len(), seed + 2, 0.5));
     Case { ids, starts, picks, dlogp, dentropy }
 }
@@ -208,7 +242,11 @@ fn step(decoder: &mut Decoder, w: &[f32], c: &Case, temp: f32, grads: &mut Grads
     decoder.forward(w, &Rows { ids: &c.ids, starts: &c.starts });
     let (logp, entropy) = decoder.logprobs(w, &c.picks, temp, true);
     let out = (logp.to_vec(), entropy.to_vec());
-    decoder.backward(w, &Upstream { dlogp: Some(&c.dlogp), dentropy: Some(&c.dentropy), ..Upstream::default() }, grads);
+    decoder.backward(
+        w,
+        &Upstream { dlogp: Some(&c.dlogp), dentropy: Some(&c.dentropy), ..Upstream::default() },
+        grads,
+    );
     out
 }
 
@@ -227,7 +265,11 @@ fn values_and_gradients_match_a_plain_f64_model() {
             assert!((f64::from(entropy[i]) - h).abs() < 2e-5, "{s:?}: entropy {i}: {} {h}", entropy[i]);
         }
         let loss = |w: &[f64]| -> f64 {
-            run(w).iter().enumerate().map(|(i, (lp, h))| lp * f64::from(c.dlogp[i]) + h * f64::from(c.dentropy[i])).sum()
+            run(w)
+                .iter()
+                .enumerate()
+                .map(|(i, (lp, h))| lp * f64::from(c.dlogp[i]) + h * f64::from(c.dentropy[i]))
+                .sum()
         };
         // some elements of every entry, and a random direction within each
         for e in &layout.entries {
@@ -242,7 +284,11 @@ fn values_and_gradients_match_a_plain_f64_model() {
                 moved[at] = wide[at] - h;
                 let slope = (up - loss(&moved)) / (2.0 * h);
                 let got = f64::from(grads[at]);
-                assert!((got - slope).abs() < 2e-5 + 2e-4 * slope.abs().max(size), "{s:?}: {} [{i}]: {got} {slope}", e.path);
+                assert!(
+                    (got - slope).abs() < 2e-5 + 2e-4 * slope.abs().max(size),
+                    "{s:?}: {} [{i}]: {got} {slope}",
+                    e.path
+                );
             }
         }
     }
@@ -263,8 +309,12 @@ fn splits_threads_and_levels_change_no_bit() {
         for d in whole.starts.windows(2) {
             let inside = |p: &&Pick| (d[0]..d[1]).contains(&p.position);
             let first = whole.picks.iter().position(|p| inside(&p)).unwrap_or(0);
-            let picks: Vec<Pick> =
-                whole.picks.iter().filter(inside).map(|p| Pick { position: p.position - d[0], ..*p }).collect();
+            let picks: Vec<Pick> = whole
+                .picks
+                .iter()
+                .filter(inside)
+                .map(|p| Pick { position: p.position - d[0], ..*p })
+                .collect();
             let n = picks.len();
             let c = Case {
                 ids: whole.ids[d[0] as usize..d[1] as usize].to_vec(),
@@ -283,7 +333,10 @@ fn splits_threads_and_levels_change_no_bit() {
         assert!(grads.flat() == want.2, "{s:?}: gradients of 8 × 1 differ from 1 × 8");
         for threads in [1, 2, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            assert!(pool.install(|| grads_of(&s, &layout, &w, &whole, 1.0)) == want, "{s:?}: {threads} threads");
+            assert!(
+                pool.install(|| grads_of(&s, &layout, &w, &whole, 1.0)) == want,
+                "{s:?}: {threads} threads"
+            );
         }
         for level in [Level::Avx2, Level::Portable] {
             if force_level(level) {
@@ -304,7 +357,8 @@ fn decoding_gives_the_trainers_bits() {
         decoder.forward_only(&w, &Rows { ids: &c.ids, starts: &c.starts });
         let all: Vec<u32> = (0..c.ids.len() as u32).collect();
         let logits = decoder.logits(&w, &all).to_vec();
-        let picks: Vec<Pick> = all.iter().map(|&p| Pick { position: p, target: (p * 5) % s.vocab as u32 }).collect();
+        let picks: Vec<Pick> =
+            all.iter().map(|&p| Pick { position: p, target: (p * 5) % s.vocab as u32 }).collect();
         let logp = decoder.logprobs(&w, &picks, 0.8, false).0.to_vec();
         let mut dec = Decoding::new(&s, &layout, 5, 40).unwrap();
         dec.load(&w);
@@ -318,7 +372,9 @@ fn decoding_gives_the_trainers_bits() {
         dec.share(3, 4);
         assert_eq!(dec.prompt_logits(4), row(0, 17));
         for t in 0..15 {
-            let out = dec.step(&[(4, doc(0)[18 + t]), (1, doc(2)[16 + t]), (3, doc(0)[18 + t]), (0, doc(1)[1 + t])]).to_vec();
+            let out = dec
+                .step(&[(4, doc(0)[18 + t]), (1, doc(2)[16 + t]), (3, doc(0)[18 + t]), (0, doc(1)[1 + t])])
+                .to_vec();
             assert_eq!(out[..v], *row(0, 18 + t), "{s:?} {t}");
             assert_eq!(out[v..2 * v], *row(2, 16 + t), "{s:?} {t}");
             assert_eq!(out[2 * v..3 * v], *row(0, 18 + t));

@@ -35,7 +35,8 @@ pub(super) const PIECE: Piece<dyn Advantage> = Piece {
         "group-relative",
         "reward minus the group's mean, over the group's standard deviation",
         &[
-            Field::new("std", Ty::Bool, "divide by the standard deviation; false is Dr. GRPO's advantage").or("true"),
+            Field::new("std", Ty::Bool, "divide by the standard deviation; false is Dr. GRPO's advantage")
+                .or("true"),
             Field::new("filter", Ty::Bool, "leave out groups whose rewards are all the same").or("false"),
         ],
     )
@@ -51,7 +52,13 @@ mod tests {
 
     #[test]
     fn sample_deviation_as_in_trl() {
-        let a = GroupRelative { std: true, filter: false }.advantages(&[Some(1.0), Some(0.0), None, Some(0.0), Some(1.0)]);
+        let a = GroupRelative { std: true, filter: false }.advantages(&[
+            Some(1.0),
+            Some(0.0),
+            None,
+            Some(0.0),
+            Some(1.0),
+        ]);
         let want = 0.5 / ((1.0f64 / 3.0).sqrt() + 1e-4);
         assert!((a[0].expect("a reward") - want).abs() < 1e-12);
         assert_eq!(a[2], None);

@@ -15,30 +15,48 @@ impl Arch for Decoder {
 }
 
 const FIELDS: &[Field] = &[
-    Field::new("width", Ty::Count, "size of the residual stream").or("128").min(2.0).aliases(&["hidden-size"]),
+    Field::new("width", Ty::Count, "size of the residual stream")
+        .or("128")
+        .min(2.0)
+        .aliases(&["hidden-size"]),
     Field::new("layers", Ty::Count, "blocks").or("4").min(1.0).aliases(&["num-hidden-layers"]),
     Field::new("heads", Ty::Count, "attention heads").or("4").min(1.0).aliases(&["num-attention-heads"]),
     Field::new("kv-heads", Ty::Count, "key and value heads; as many as `heads` when absent")
         .min(1.0)
         .aliases(&["num-key-value-heads"]),
     Field::new("head-dim", Ty::Count, "size of a head; width / heads when absent").min(2.0),
-    Field::new("ffn", Ty::Count, "inner size of the MLP; 0 leaves it out; 8/3 of the width (SwiGLU) or 4 × when absent")
-        .aliases(&["intermediate-size"]),
+    Field::new(
+        "ffn",
+        Ty::Count,
+        "inner size of the MLP; 0 leaves it out; 8/3 of the width (SwiGLU) or 4 × when absent",
+    )
+    .aliases(&["intermediate-size"]),
     Field::new("norm", Ty::Choice(&["rms", "layer"]), "normalisation before attention and MLP").or("rms"),
-    Field::new("activation", Ty::Choice(&["swiglu", "gelu", "gelu-tanh", "relu2"]), "of the MLP").or("swiglu"),
+    Field::new("activation", Ty::Choice(&["swiglu", "gelu", "gelu-tanh", "relu2"]), "of the MLP")
+        .or("swiglu"),
     Field::new("qk-norm", Ty::Bool, "RMS-normalise queries and keys").or("false"),
     Field::new("attention-bias", Ty::Bool, "biases on queries, keys and values").or("false"),
-    Field::new("tied", Ty::Bool, "the head shares the embedding's weights").or("false").aliases(&["tie-word-embeddings"]),
+    Field::new("tied", Ty::Bool, "the head shares the embedding's weights")
+        .or("false")
+        .aliases(&["tie-word-embeddings"]),
     Field::new("rope-theta", Ty::Float, "base of the rotary positions").or("10000.0").above(0.0),
     Field::new("norm-eps", Ty::Float, "added under the root of the normalisation").or("1e-5").above(0.0),
-    Field::new("max-positions", Ty::Count, "longest context").or("512").min(2.0).aliases(&["max-position-embeddings"]),
+    Field::new("max-positions", Ty::Count, "longest context")
+        .or("512")
+        .min(2.0)
+        .aliases(&["max-position-embeddings"]),
 ];
 
 pub(super) const PIECE: Piece<dyn Arch> = Piece {
-    spec: KindSpec::new(Room::Arch, "decoder", "Llama-style causal decoder: rotary positions, grouped queries, pre-norm blocks", FIELDS)
-        .source("Touvron et al. 2023 (arXiv:2302.13971); GQA arXiv:2305.13245; ReLU² arXiv:2109.08668")
-        .example(r#"{ kind = "decoder", width = 128, layers = 4, heads = 4 }"#)
-        .standard(),
+    spec: KindSpec::new(
+        Room::Arch,
+        "decoder",
+        "Llama-style causal decoder: rotary positions, grouped queries, pre-norm blocks",
+        FIELDS,
+    )
+    .source("Touvron et al. 2023 (arXiv:2302.13971); GQA arXiv:2305.13245; ReLU² arXiv:2109.08668")
+    .example(r#"{ kind = "decoder", width = 128, layers = 4, heads = 4 }"#)
+    .standard(),
     build,
 };
 
@@ -50,7 +68,8 @@ fn build(node: &Node, _: &BuildCx) -> Result<Box<dyn Arch>> {
         "relu2" => Activation::Relu2,
         _ => Activation::SwiGlu,
     };
-    let usual_ffn = if activation == Activation::SwiGlu { (width * 8 / 3).next_multiple_of(16) } else { 4 * width };
+    let usual_ffn =
+        if activation == Activation::SwiGlu { (width * 8 / 3).next_multiple_of(16) } else { 4 * width };
     let shape = Shape {
         vocab: 1,
         width,

@@ -49,7 +49,12 @@ pub(super) const PIECE: Piece<dyn Controller> = Piece {
         "anneal",
         "moves one knob in a straight line from one value to another",
         &[
-            Field::new("knob", Ty::Name(Names::Knob), "path of a number of this stage, such as `stream.rl.weight`").required(),
+            Field::new(
+                "knob",
+                Ty::Name(Names::Knob),
+                "path of a number of this stage, such as `stream.rl.weight`",
+            )
+            .required(),
             Field::new("from", Ty::Float, "value at `begin`").required(),
             Field::new("to", Ty::Float, "value at `end`").required(),
             Field::new("begin", Ty::Count, "first step of the line").or("0"),
@@ -75,7 +80,10 @@ mod tests {
     #[test]
     fn a_line_with_two_ends() {
         let mut a = Anneal { knob: "lr".into(), from: 1.0, to: 0.0, begin: 10, end: Some(20) };
-        let mut at = |step| match a.react(Event::Step { step, total: None }, &Signals::new(), Key::new(0)).as_slice() {
+        let mut at = |step| match a
+            .react(Event::Step { step, total: None }, &Signals::new(), Key::new(0))
+            .as_slice()
+        {
             [Action::Set { value, .. }] => *value,
             other => panic!("{other:?}"),
         };

@@ -42,8 +42,14 @@ pub(super) const PIECE: Piece<dyn Controller> = Piece {
         "schedule",
         "sets one knob to given values at given steps",
         &[
-            Field::new("knob", Ty::Name(Names::Knob), "path of a number of this stage, such as `stream.sft.weight`").required(),
-            Field::new("steps", Ty::List(&Ty::Count), "the steps at which the value changes, ascending").required(),
+            Field::new(
+                "knob",
+                Ty::Name(Names::Knob),
+                "path of a number of this stage, such as `stream.sft.weight`",
+            )
+            .required(),
+            Field::new("steps", Ty::List(&Ty::Count), "the steps at which the value changes, ascending")
+                .required(),
             Field::new("values", Ty::List(&Ty::Float), "the value from each of these steps on").required(),
         ],
     )
@@ -53,7 +59,10 @@ pub(super) const PIECE: Piece<dyn Controller> = Piece {
         if steps.len() != values.len() || !steps.is_sorted_by(|a, b| a < b) {
             return Err(node.error("`steps` must ascend and have one entry in `values` each"));
         }
-        Ok(Box::new(Schedule { knob: node.str("knob").to_owned(), values: steps.into_iter().zip(values).collect() }))
+        Ok(Box::new(Schedule {
+            knob: node.str("knob").to_owned(),
+            values: steps.into_iter().zip(values).collect(),
+        }))
     },
 };
 

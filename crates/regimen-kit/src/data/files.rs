@@ -19,10 +19,11 @@ impl Dataset for Rows {
 }
 
 const PATH: Field = Field::new("path", Ty::Path, "a file, or a folder of data files").required();
-const EVAL: Field = Field::new("eval", Ty::Float, "share of the rows held out for evaluation, chosen by their content")
-    .or("0.05")
-    .min(0.0)
-    .max(1.0);
+const EVAL: Field =
+    Field::new("eval", Ty::Float, "share of the rows held out for evaluation, chosen by their content")
+        .or("0.05")
+        .min(0.0)
+        .max(1.0);
 const MAX_LINE: Field =
     Field::new("max-line-bytes", Ty::Count, "a longer line of JSONL is refused").or("67108864").min(1.0);
 
@@ -86,10 +87,17 @@ pub(super) const TEXT: Piece<dyn Dataset> = Piece {
             PATH,
             EVAL,
             MAX_LINE,
-            Field::new("split", Ty::Choice(&["bytes", "blank-lines", "files"]), "what one document of a text file is")
-                .or("bytes"),
-            Field::new("bytes", Ty::Count, "longest document when split by bytes, cut at line ends").or("4096").min(64.0),
-            Field::new("column", Ty::Str, "column of the text in JSONL and Parquet").aliases(&["text-column"]),
+            Field::new(
+                "split",
+                Ty::Choice(&["bytes", "blank-lines", "files"]),
+                "what one document of a text file is",
+            )
+            .or("bytes"),
+            Field::new("bytes", Ty::Count, "longest document when split by bytes, cut at line ends")
+                .or("4096")
+                .min(64.0),
+            Field::new("column", Ty::Str, "column of the text in JSONL and Parquet")
+                .aliases(&["text-column"]),
         ],
     )
     .example(r#"{ kind = "text", path = "books/" }"#),
@@ -107,5 +115,9 @@ pub(super) const TEXT: Piece<dyn Dataset> = Piece {
 };
 
 fn read_options(node: &Node) -> ReadOptions {
-    ReadOptions { eval: node.f64("eval"), max_line_bytes: node.usize("max-line-bytes"), ..ReadOptions::default() }
+    ReadOptions {
+        eval: node.f64("eval"),
+        max_line_bytes: node.usize("max-line-bytes"),
+        ..ReadOptions::default()
+    }
 }

@@ -19,7 +19,12 @@ impl Objective for CrossEntropy {
 }
 
 pub(super) const PIECE: Piece<dyn Objective> = Piece {
-    spec: KindSpec::new(Room::Objective, "cross-entropy", "next-token loss: −log p of each token that carries weight", &[])
-        .example(r#"[{ kind = "cross-entropy", reduce = "per-token" }]"#),
+    spec: KindSpec::new(
+        Room::Objective,
+        "cross-entropy",
+        "next-token loss: −log p of each token that carries weight",
+        &[],
+    )
+    .example(r#"{ kind = "cross-entropy", reduce = "per-token" }"#),
     build: |_, _| Ok(Box::new(CrossEntropy)),
 };

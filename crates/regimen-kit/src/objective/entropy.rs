@@ -28,6 +28,6 @@ pub(super) const PIECE: Piece<dyn Objective> = Piece {
         "minus the entropy of the policy; a positive `coef` keeps it from collapsing",
         &[],
     )
-    .example(r#"[{ kind = "grpo" }, { kind = "entropy", coef = 0.01 }]"#),
+    .example(r#"{ kind = "entropy", coef = 0.01 }"#),
     build: |_, _| Ok(Box::new(Entropy)),
 };

@@ -37,7 +37,8 @@ impl Objective for Grpo {
 
     /// Only tokens that the model drew, of episodes that have an advantage.
     fn weights(&self, picks: &Picks) -> Vec<f32> {
-        let keep = |i: usize| if picks.drawn[i] && picks.advantage[i].is_some() { picks.weight[i] } else { 0.0 };
+        let keep =
+            |i: usize| if picks.drawn[i] && picks.advantage[i].is_some() { picks.weight[i] } else { 0.0 };
         (0..picks.len()).map(keep).collect()
     }
 
@@ -113,13 +114,17 @@ pub(super) const PIECE: Piece<dyn Objective> = Piece {
             Field::new("clip-high", Ty::Float, "how far above 1 the ratio counts; `clip` when absent")
                 .above(0.0)
                 .aliases(&["epsilon-high"]),
-            Field::new("ratio", Ty::Choice(&["token", "sequence"]), "what the importance ratio is taken over")
-                .or("token")
-                .aliases(&["importance-sampling-level"]),
+            Field::new(
+                "ratio",
+                Ty::Choice(&["token", "sequence"]),
+                "what the importance ratio is taken over",
+            )
+            .or("token")
+            .aliases(&["importance-sampling-level"]),
         ],
     )
     .source("Shao et al. 2024 (arXiv:2402.03300), eq. 3; DAPO arXiv:2503.14476; GSPO arXiv:2507.18071")
-    .example(r#"[{ kind = "grpo", clip = 0.2, clip-high = 0.28, reduce = "per-token" }]"#)
+    .example(r#"{ kind = "grpo", clip = 0.2, clip-high = 0.28, reduce = "per-token" }"#)
     .stage_defaults(&[("lr", "1e-6")]),
     build: |node, _| {
         let clip = node.f64("clip");

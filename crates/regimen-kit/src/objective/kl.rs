@@ -38,8 +38,7 @@ impl Objective for Kl {
             Estimator::K2 => r.clone() * r * 0.5,
             Estimator::K3 => r.clone().exp() - r - 1.0,
         };
-        let reading =
-            Reading::mean("kl", super::read(&value)?.into_iter().map(f64::from), &cx.picks.weight);
+        let reading = Reading::mean("kl", super::read(&value)?.into_iter().map(f64::from), &cx.picks.weight);
         Ok(Term { value, readings: vec![reading] })
     }
 }
@@ -51,12 +50,16 @@ pub(super) const PIECE: Piece<dyn Objective> = Piece {
         "keeps the policy near a frozen net of the stage's cast, on the tokens at hand",
         &[
             Field::new("to", Ty::Name(Names::Cast), "the cast member to stay near to").required(),
-            Field::new("estimator", Ty::Choice(&["k1", "k2", "k3"]), "k1: −r; k2: r²/2; k3: exp(r) − r − 1, with r = log π_ref − log π")
-                .or("k3"),
+            Field::new(
+                "estimator",
+                Ty::Choice(&["k1", "k2", "k3"]),
+                "k1: −r; k2: r²/2; k3: exp(r) − r − 1, with r = log π_ref − log π",
+            )
+            .or("k3"),
         ],
     )
     .source("Schulman 2020, Approximating KL divergence; Shao et al. 2024 (arXiv:2402.03300), eq. 4")
-    .example(r#"[{ kind = "grpo" }, { kind = "kl", to = "reference", coef = 0.02 }]"#),
+    .example(r#"{ kind = "kl", to = "reference", coef = 0.02 }"#),
     build: |node, _| {
         let estimator = match node.str("estimator") {
             "k1" => Estimator::K1,

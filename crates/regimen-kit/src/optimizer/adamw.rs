@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use regimen_base::{State, StateError};
 use regimen_core::optimizer::{Optimizer, StepCx};
+use regimen_core::registry::Piece;
 use regimen_kernels::AdamW as Hyper;
 use regimen_nn::Params;
-use regimen_core::registry::Piece;
 use regimen_recipe::{Field, KindSpec, Room, Ty};
 
 /// Settings for the parameters whose path matches a pattern.
@@ -54,7 +54,13 @@ struct Run {
 
 impl AdamW {
     /// An optimiser without any state yet.
-    pub fn new(betas: (f64, f64), eps: f64, weight_decay: f64, decay_vectors: bool, groups: Vec<ParamGroup>) -> Self {
+    pub fn new(
+        betas: (f64, f64),
+        eps: f64,
+        weight_decay: f64,
+        decay_vectors: bool,
+        groups: Vec<ParamGroup>,
+    ) -> Self {
         let (beta1, beta2) = betas;
         Self { beta1, beta2, eps, weight_decay, decay_vectors, groups, moments: Moments::default() }
     }
@@ -120,7 +126,8 @@ impl Optimizer for AdamW {
         for (entry, trains) in params.layout().entries().iter().zip(params.train()) {
             if *trains {
                 for (name, moments) in [("first", &self.moments.first), ("second", &self.moments.second)] {
-                    state = state.with_array(&format!("{name}/{}", entry.path), moments[entry.range.clone()].to_vec());
+                    state = state
+                        .with_array(&format!("{name}/{}", entry.path), moments[entry.range.clone()].to_vec());
                 }
             }
         }
@@ -159,11 +166,21 @@ pub(super) const PIECE: Piece<dyn Optimizer> = Piece {
         "adamw",
         "Adam with decoupled weight decay, PyTorch's arithmetic",
         &[
-            Field::new("betas", Ty::List(&Ty::Float), "decay of the first and second moment").or("[0.9, 0.999]").aliases(&["adam-betas"]),
-            Field::new("eps", Ty::Float, "added to the root of the second moment").or("1e-8").above(0.0).aliases(&["adam-epsilon"]),
+            Field::new("betas", Ty::List(&Ty::Float), "decay of the first and second moment")
+                .or("[0.9, 0.999]")
+                .aliases(&["adam-betas"]),
+            Field::new("eps", Ty::Float, "added to the root of the second moment")
+                .or("1e-8")
+                .above(0.0)
+                .aliases(&["adam-epsilon"]),
             Field::new("weight-decay", Ty::Float, "decoupled weight decay").or("0.0").min(0.0),
             Field::new("decay-vectors", Ty::Bool, "decay norms and biases too").or("false"),
-            Field::new("group", Ty::List(&Ty::Table(GROUP)), "exceptions by parameter path; the first match counts").or("[]"),
+            Field::new(
+                "group",
+                Ty::List(&Ty::Table(GROUP)),
+                "exceptions by parameter path; the first match counts",
+            )
+            .or("[]"),
         ],
     )
     .source("Loshchilov and Hutter 2019 (arXiv:1711.05101)")

@@ -1,9 +1,9 @@
 //! `format`: whether the reply holds an answer of the expected form, right or wrong, and ended by itself.
 
 use regimen_core::episode::Group;
+use regimen_core::registry::Piece;
 use regimen_core::reward::{Judge, Outcome, Reward};
 use regimen_data::task::Parse;
-use regimen_core::registry::Piece;
 use regimen_recipe::{KindSpec, Room};
 
 /// 1 for an answer of the right form in a reply that ended by itself, else 0.
@@ -26,6 +26,6 @@ pub(super) const PIECE: Piece<dyn Reward> = Piece {
         "1 when the reply holds an answer of the expected form, right or wrong, and ended by itself",
         &[],
     )
-    .example(r#"[{ kind = "verifier" }, { kind = "format", weight = 0.2 }]"#),
+    .example(r#"{ kind = "format", weight = 0.2 }"#),
     build: |_, _| Ok(Box::new(Format)),
 };

@@ -1,8 +1,8 @@
 //! `overlong`: the soft punishment of DAPO (Yu et al. 2025, eq. 13), TRL's `get_soft_overlong_punishment`.
 
 use regimen_core::episode::Group;
-use regimen_core::reward::{Judge, Outcome, Reward};
 use regimen_core::registry::Piece;
+use regimen_core::reward::{Judge, Outcome, Reward};
 use regimen_recipe::{Field, KindSpec, Room, Ty};
 
 /// 0 up to `longest − cache` drawn tokens, then falling linearly to −1 at `longest`.
@@ -43,7 +43,7 @@ pub(super) const PIECE: Piece<dyn Reward> = Piece {
         ],
     )
     .source("DAPO, Yu et al. 2025 (arXiv:2503.14476), eq. 13")
-    .example(r#"[{ kind = "verifier" }, { kind = "overlong", longest = 96, cache = 24 }]"#),
+    .example(r#"{ kind = "overlong", longest = 96, cache = 24 }"#),
     build: |node, _| Ok(Box::new(Overlong { longest: node.u64("longest"), cache: node.u64("cache") })),
 };
 

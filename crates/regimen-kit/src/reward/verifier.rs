@@ -1,8 +1,8 @@
 //! `verifier`: what the task's own judge says of the reply.
 
 use regimen_core::episode::Group;
-use regimen_core::reward::{Judge, Outcome, Reward};
 use regimen_core::registry::Piece;
+use regimen_core::reward::{Judge, Outcome, Reward};
 use regimen_recipe::{KindSpec, Room};
 
 /// The verifier's score in [0, 1].
@@ -20,6 +20,6 @@ impl Reward for Verifier {
 
 pub(super) const PIECE: Piece<dyn Reward> = Piece {
     spec: KindSpec::new(Room::Reward, "verifier", "what the task's own judge says of the reply, 0 to 1", &[])
-        .example(r#"[{ kind = "verifier", weight = 1.0 }]"#),
+        .example(r#"{ kind = "verifier", weight = 1.0 }"#),
     build: |_, _| Ok(Box::new(Verifier)),
 };

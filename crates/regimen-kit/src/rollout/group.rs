@@ -8,17 +8,23 @@ use regimen_recipe::{Field, KindSpec, Node, Room, Ty};
 
 const FIELDS: &[Field] = &[
     Field::new("size", Ty::Count, "completions a prompt").or("8").min(1.0).aliases(&["num-generations", "n"]),
-    Field::new("temperature", Ty::Float, "divides the logits; 0 takes the most likely token").or("1.0").min(0.0),
-    Field::new("top-p", Ty::Float, "smallest set of tokens with this much mass").or("1.0").above(0.0).max(1.0),
+    Field::new("temperature", Ty::Float, "divides the logits; 0 takes the most likely token")
+        .or("1.0")
+        .min(0.0),
+    Field::new("top-p", Ty::Float, "smallest set of tokens with this much mass")
+        .or("1.0")
+        .above(0.0)
+        .max(1.0),
     Field::new("top-k", Ty::Count, "only this many most likely tokens; 0 is off").or("0"),
     Field::new("min-p", Ty::Float, "only tokens at least this share as likely as the likeliest; 0 is off")
         .or("0.0")
         .min(0.0)
         .max(1.0),
-    Field::new("max-new", Ty::Count, "longest completion, in tokens")
-        .or("512")
-        .min(1.0)
-        .aliases(&["max-completion-length", "max-new-tokens", "max-tokens"]),
+    Field::new("max-new", Ty::Count, "longest completion, in tokens").or("512").min(1.0).aliases(&[
+        "max-completion-length",
+        "max-new-tokens",
+        "max-tokens",
+    ]),
     Field::new("stop", Ty::OneOrMany(&Ty::Str), "texts that end a completion").or("[]"),
     Field::new("prefix", Ty::Str, "text that every completion is made to begin with"),
     Field::new("inner-steps", Ty::Count, "optimiser steps on each batch of episodes")

@@ -9,13 +9,23 @@ use regimen_recipe::{KindSpec, Room};
 pub static TABLE: Table<dyn Sampler> = &[MIX, SEQUENCE, SHUFFLE];
 
 const SHUFFLE: Piece<dyn Sampler> = Piece {
-    spec: KindSpec::new(Room::Sampler, "shuffle", "every example once an epoch, in an order of its own each time", &[])
-        .standard(),
+    spec: KindSpec::new(
+        Room::Sampler,
+        "shuffle",
+        "every example once an epoch, in an order of its own each time",
+        &[],
+    )
+    .standard(),
     build: |_, _| Ok(Box::new(Shuffle::default())),
 };
 
 const SEQUENCE: Piece<dyn Sampler> = Piece {
-    spec: KindSpec::new(Room::Sampler, "sequence", "every example in the order of the data, again and again", &[]),
+    spec: KindSpec::new(
+        Room::Sampler,
+        "sequence",
+        "every example in the order of the data, again and again",
+        &[],
+    ),
     build: |_, _| Ok(Box::new(Sequence::default())),
 };
 
@@ -25,7 +35,6 @@ const MIX: Piece<dyn Sampler> = Piece {
         "mix",
         "draws a source by its `weight` each time, and goes through each source in a shuffled order",
         &[],
-    )
-    .example(r#"[{ kind = "arith", weight = 3 }, { kind = "countdown" }], sampler = "mix""#),
+    ),
     build: |_, cx| Ok(Box::new(Mix::new(cx.weights.clone()))),
 };

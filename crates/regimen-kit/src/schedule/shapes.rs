@@ -1,7 +1,7 @@
 //! The shapes: a linear warm-up, then `constant`, `linear`, `cosine` or `wsd`, as in transformers.
 
-use regimen_core::schedule::Schedule;
 use regimen_core::registry::Piece;
+use regimen_core::schedule::Schedule;
 use regimen_recipe::{Field, KindSpec, Node, Room, Ty};
 
 /// What follows the warm-up.
@@ -64,8 +64,12 @@ impl Schedule for Shaped {
 }
 
 const WARMUP: Field =
-    Field::new("warmup", Ty::Float, "linear warm-up: steps, or below 1 a share of the stage").or("0").min(0.0).aliases(&["warmup-steps", "warmup-ratio"]);
-const FLOOR: Field = Field::new("floor", Ty::Float, "lowest factor on the learning rate").or("0.0").min(0.0).max(1.0);
+    Field::new("warmup", Ty::Float, "linear warm-up: steps, or below 1 a share of the stage")
+        .or("0")
+        .min(0.0)
+        .aliases(&["warmup-steps", "warmup-ratio"]);
+const FLOOR: Field =
+    Field::new("floor", Ty::Float, "lowest factor on the learning rate").or("0.0").min(0.0).max(1.0);
 
 fn shaped(node: &Node, floor: f64, shape: Shape) -> Box<dyn Schedule> {
     let warmup = node.f64("warmup");
@@ -74,19 +78,30 @@ fn shaped(node: &Node, floor: f64, shape: Shape) -> Box<dyn Schedule> {
 }
 
 pub(super) const CONSTANT: Piece<dyn Schedule> = Piece {
-    spec: KindSpec::new(Room::Schedule, "constant", "warm-up, then the full learning rate", &[WARMUP]).standard(),
+    spec: KindSpec::new(Room::Schedule, "constant", "warm-up, then the full learning rate", &[WARMUP])
+        .standard(),
     build: |node, _| Ok(shaped(node, 0.0, Shape::Constant)),
 };
 
 pub(super) const LINEAR: Piece<dyn Schedule> = Piece {
-    spec: KindSpec::new(Room::Schedule, "linear", "warm-up, then a straight line down to `floor`", &[WARMUP, FLOOR]),
+    spec: KindSpec::new(
+        Room::Schedule,
+        "linear",
+        "warm-up, then a straight line down to `floor`",
+        &[WARMUP, FLOOR],
+    ),
     build: |node, _| Ok(shaped(node, node.f64("floor"), Shape::Linear)),
 };
 
 pub(super) const COSINE: Piece<dyn Schedule> = Piece {
-    spec: KindSpec::new(Room::Schedule, "cosine", "warm-up, then half a cosine down to `floor`", &[WARMUP, FLOOR])
-        .source("Loshchilov and Hutter 2017 (arXiv:1608.03983), one cycle")
-        .example(r#"{ kind = "cosine", warmup = 20 }"#),
+    spec: KindSpec::new(
+        Room::Schedule,
+        "cosine",
+        "warm-up, then half a cosine down to `floor`",
+        &[WARMUP, FLOOR],
+    )
+    .source("Loshchilov and Hutter 2017 (arXiv:1608.03983), one cycle")
+    .example(r#"{ kind = "cosine", warmup = 20 }"#),
     build: |node, _| Ok(shaped(node, node.f64("floor"), Shape::Cosine)),
 };
 
@@ -95,7 +110,11 @@ pub(super) const WSD: Piece<dyn Schedule> = Piece {
         Room::Schedule,
         "wsd",
         "warm-up, stable, decay: full rate, then a straight line to `floor` over the last share",
-        &[WARMUP, FLOOR, Field::new("decay", Ty::Float, "share of the stage that decays").or("0.2").above(0.0).max(1.0)],
+        &[
+            WARMUP,
+            FLOOR,
+            Field::new("decay", Ty::Float, "share of the stage that decays").or("0.2").above(0.0).max(1.0),
+        ],
     )
     .source("Hu et al. 2024, MiniCPM (arXiv:2404.06395)"),
     build: |node, _| Ok(shaped(node, node.f64("floor"), Shape::Wsd { decay: node.f64("decay") })),

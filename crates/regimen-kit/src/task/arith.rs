@@ -21,7 +21,8 @@ pub(super) const PIECE: Piece<dyn Task> = Piece {
             SOLUTION,
             WORKED,
             Field::new("checks", Ty::Range2, "check lines in each worked reply").or("[0, 0]"),
-            Field::new("formats", Ty::List(&Ty::Choice(FORMATS)), "how gold replies mark the answer").or(r#"["hash"]"#),
+            Field::new("formats", Ty::List(&Ty::Choice(FORMATS)), "how gold replies mark the answer")
+                .or(r#"["hash"]"#),
         ],
     )
     .example(r#"{ kind = "arith", digits = [2, 3], solution = "full" }"#),

@@ -11,10 +11,12 @@ use regimen_data::task::{Bounds, Solution, Task};
 use regimen_recipe::{Field, Node, Ty};
 
 /// The room's table.
-pub static TABLE: Table<dyn Task> = &[arith::PIECE, chain_arith::PIECE, countdown::PIECE, knights_knaves::PIECE];
+pub static TABLE: Table<dyn Task> =
+    &[arith::PIECE, chain_arith::PIECE, countdown::PIECE, knights_knaves::PIECE];
 
 const SOLUTION: Field =
-    Field::new("solution", Ty::Choice(&["none", "short", "full"]), "the working of the gold reply").or("none");
+    Field::new("solution", Ty::Choice(&["none", "short", "full"]), "the working of the gold reply")
+        .or("none");
 const WORKED: Field =
     Field::new("worked", Ty::Float, "share of items that show the working; the others have a bare answer")
         .or("1.0")

@@ -62,11 +62,14 @@ const CHAR: Piece<dyn MakeTokenizer> = Piece {
         "one token a character; the alphabet is what the recipe's tasks and files use",
         &[
             Field::new("extra", Ty::Str, "further characters of the alphabet").or("\"\""),
-            Field::new("unknown", Ty::Bool, "map other characters to <unk> instead of refusing them").or("false"),
+            Field::new("unknown", Ty::Bool, "map other characters to <unk> instead of refusing them")
+                .or("false"),
         ],
     )
     .standard(),
-    build: |node, _| Ok(Box::new(Char { extra: node.str("extra").to_owned(), unknown: node.bool("unknown") })),
+    build: |node, _| {
+        Ok(Box::new(Char { extra: node.str("extra").to_owned(), unknown: node.bool("unknown") }))
+    },
 };
 
 const BYTE: Piece<dyn MakeTokenizer> = Piece {

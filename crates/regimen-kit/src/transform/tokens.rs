@@ -10,9 +10,10 @@ pub(super) const CHAT: Piece<dyn Transform> = Piece {
         Room::Transform,
         "chat",
         "conversations to tokens, by the tokenizer's chat template; every token carries loss",
-        &[Field::new("template", Ty::Str, "a Jinja template in place of the tokenizer's own").aliases(&["chat-template"])],
+        &[Field::new("template", Ty::Str, "a Jinja template in place of the tokenizer's own")
+            .aliases(&["chat-template"])],
     )
-    .example(r#"["chat", "train-on-reply"]"#),
+    .example(r#"{ kind = "chat" }"#),
     build: |node, cx| {
         let tokenizer = cx.tokenizer(node)?;
         let template = match node.opt_str("template") {
@@ -24,8 +25,13 @@ pub(super) const CHAT: Piece<dyn Transform> = Piece {
 };
 
 pub(super) const TEXT: Piece<dyn Transform> = Piece {
-    spec: KindSpec::new(Room::Transform, "text", "plain text to tokens, with the end-of-text token behind it", &[])
-        .example(r#"["text", "chunk"]"#),
+    spec: KindSpec::new(
+        Room::Transform,
+        "text",
+        "plain text to tokens, with the end-of-text token behind it",
+        &[],
+    )
+    .example(r#"{ kind = "text" }"#),
     build: |node, cx| Ok(Box::new(Text::new(cx.tokenizer(node)?.clone()))),
 };
 
@@ -34,9 +40,10 @@ pub(super) const TRAIN_ON_REPLY: Piece<dyn Transform> = Piece {
         Room::Transform,
         "train-on-reply",
         "takes the loss off everything but what the assistant says, its turn-ending token included",
-        &[Field::new("turns", Ty::Choice(&["all", "last", "completion"]), "which replies keep their loss").or("all")],
+        &[Field::new("turns", Ty::Choice(&["all", "last", "completion"]), "which replies keep their loss")
+            .or("all")],
     )
-    .example(r#"["chat", { kind = "train-on-reply", turns = "last" }]"#),
+    .example(r#"{ kind = "train-on-reply", turns = "last" }"#),
     build: |node, _| {
         let turns = match node.str("turns") {
             "last" => Turns::Last,
@@ -54,10 +61,11 @@ pub(super) const MAX_LENGTH: Piece<dyn Transform> = Piece {
         "what happens to examples longer than so many tokens; they are counted either way",
         &[
             Field::new("tokens", Ty::Count, "longest example; the stage's context when absent").min(2.0),
-            Field::new("over", Ty::Choice(&["error", "drop", "truncate"]), "what happens to longer ones").or("drop"),
+            Field::new("over", Ty::Choice(&["error", "drop", "truncate"]), "what happens to longer ones")
+                .or("drop"),
         ],
     )
-    .example(r#"["chat", "train-on-reply", { kind = "max-length", over = "drop" }]"#),
+    .example(r#"{ kind = "max-length", over = "drop" }"#),
     build: |node, cx| {
         let over = match node.str("over") {
             "error" => Over::Error,
@@ -75,6 +83,6 @@ pub(super) const CHUNK: Piece<dyn Transform> = Piece {
         "cuts long documents into pieces that fit the context",
         &[Field::new("tokens", Ty::Count, "longest piece; the stage's context when absent").min(2.0)],
     )
-    .example(r#"["text", "chunk"]"#),
+    .example(r#"{ kind = "chunk" }"#),
     build: |node, cx| Ok(Box::new(Chunk { tokens: node.opt_usize("tokens").unwrap_or(cx.context) })),
 };

@@ -51,7 +51,8 @@ impl Observer for Looker {
 
     fn step(&mut self, progress: &Progress, _: f64) {
         self.readings.push((progress.stage.to_owned(), progress.step, progress.readings.clone()));
-        self.stop |= self.stop_after.as_ref().is_some_and(|(s, n)| s == progress.stage && *n == progress.step);
+        self.stop |=
+            self.stop_after.as_ref().is_some_and(|(s, n)| s == progress.stage && *n == progress.step);
     }
 
     fn evaluated(&mut self, stage: &str, results: &[SetResult]) {
@@ -71,7 +72,9 @@ pub fn resolve(text: &str, sets: &[&str]) -> Resolved {
     let recipe = Recipe::read("test.toml", &loader).unwrap_or_else(|r| panic!("{}", r.render(false)));
     let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
     let choice = Choice { arm: None, sets: &sets };
-    recipe.resolve(&regimen_kit::registry().catalogue(), &choice).unwrap_or_else(|r| panic!("{}", r.render(false)))
+    recipe
+        .resolve(&regimen_kit::registry().catalogue(), &choice)
+        .unwrap_or_else(|r| panic!("{}", r.render(false)))
 }
 
 /// Runs (or resumes) a recipe in `path`.
@@ -79,7 +82,8 @@ pub fn go(resolved: &Resolved, path: &Path, looker: &mut Looker) -> Result<Outco
     let dir = if path.exists() { RunDir::open(path)? } else { RunDir::create(path)? };
     let registry = regimen_kit::registry();
     let device = Device::cpu();
-    Regimen { resolved, registry: &registry, files: &Folder, device: &device, dir: &dir, observer: looker }.run()
+    Regimen { resolved, registry: &registry, files: &Folder, device: &device, dir: &dir, observer: looker }
+        .run()
 }
 
 /// Runs a recipe from beginning to end.
