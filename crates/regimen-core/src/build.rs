@@ -138,7 +138,7 @@ impl Builder<'_> {
             let stream_key = key.child("stream").child(name);
             streams.push(self.stream(name, stream, node, stream_key, &policy, context)?);
         }
-        let total = self.steps(node, &streams)?;
+        let total = Self::steps(node, &streams)?;
         let cx = BuildCx::default();
         let mut controllers = Vec::new();
         for (name, controller) in node.map("controller") {
@@ -253,7 +253,7 @@ impl Builder<'_> {
     }
 
     /// The stage's length in optimiser steps. Tokens and epochs are converted by what the first stream's data hold.
-    fn steps(&self, node: &Node, streams: &[Stream]) -> Result<u64> {
+    fn steps(node: &Node, streams: &[Stream]) -> Result<u64> {
         let length = node.length("length");
         let feed = match (length, streams.first().map(|s| &s.feed)) {
             (Length::Steps(n), _) => return Ok(n),

@@ -92,7 +92,13 @@ const SHOWN: usize = 8;
 impl Evaluation {
     /// Evaluates `model` on every set. `version` names its weights for the generator.
     pub fn run(&self, model: &mut Model, generator: &mut Generator, version: u64) -> Result<Vec<SetResult>> {
-        self.sets.iter().map(|set| self.set(set, model, generator, version)).collect()
+        self.sets
+            .iter()
+            .map(|set| {
+                self.set(set, model, generator, version)
+                    .map_err(|e| e.within(format!("evaluating `{}`", set.name)))
+            })
+            .collect()
     }
 
     fn set(

@@ -55,7 +55,7 @@ pub fn score_group(rewards: &[Weighted], group: &Group, judge: Judge) -> Scored 
         for (reward, outcomes) in rewards.iter().zip(&scored.parts) {
             match outcomes.get(episode) {
                 Some(Outcome::Score(x)) if x.is_finite() => {
-                    sum = Some(sum.unwrap_or(0.0) + reward.weight * x)
+                    sum = Some(sum.unwrap_or(0.0) + reward.weight * x);
                 }
                 Some(Outcome::Abstain) => {}
                 other => {

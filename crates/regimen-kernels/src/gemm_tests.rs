@@ -1,5 +1,5 @@
 #![cfg(test)]
-use crate::gemm::{PackedMatrix, by_packed, nn, nt, tn};
+use crate::gemm::{nn, nt, tn};
 use crate::simd::{Level, best_level, force_level};
 
 fn noise(n: usize, seed: u64) -> Vec<f32> {

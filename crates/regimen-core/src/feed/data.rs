@@ -144,9 +144,10 @@ impl DataFeed {
 impl Persist for DataFeed {
     fn save(&self) -> State {
         // where the newest draw still has units to give, the cursor points at that draw, not behind it
-        let (position, taken) = match self.waiting.is_empty() {
-            true => (self.supply.sampler.position(), 0),
-            false => (self.position, self.taken),
+        let (position, taken) = if self.waiting.is_empty() {
+            (self.supply.sampler.position(), 0)
+        } else {
+            (self.position, self.taken)
         };
         let mut state = State::new().with("position", position).with("taken", taken);
         state.nest("ledger", self.supply.ledger.save());

@@ -6,5 +6,5 @@ mod supply;
 mod units;
 
 pub use data::DataFeed;
-pub use rollouts::{Rolled, RolloutFeed, prompt_tokens};
+pub use rollouts::{Judged, Rolled, RolloutFeed, prompt_tokens};
 pub use supply::{Judges, Supply};

@@ -34,12 +34,15 @@ pub struct RolloutFeed {
     left: u64,
 }
 
+/// A group with its rewards and, for each episode, its advantage.
+pub type Judged = (Group, Scored, Vec<Option<f64>>);
+
 /// A batch with all that is to be told of it.
 pub struct Rolled {
     /// What to train on.
     pub units: Vec<Unit>,
     /// The groups with their rewards and advantages, when they were drawn in this step.
-    pub fresh: Option<Vec<(Group, Scored, Vec<Option<f64>>)>>,
+    pub fresh: Option<Vec<Judged>>,
 }
 
 impl RolloutFeed {
@@ -116,7 +119,7 @@ impl RolloutFeed {
     }
 
     /// The readings of TRL's names, and the check that rewards work at all.
-    fn read(&self, fresh: &[(Group, Scored, Vec<Option<f64>>)], readings: &mut Readings) -> Result<()> {
+    fn read(&self, fresh: &[Judged], readings: &mut Readings) -> Result<()> {
         let mut totals = Vec::new();
         let (mut spread, mut flat) = (Vec::new(), 0.0);
         let mut errors: Vec<&String> = Vec::new();
@@ -149,7 +152,7 @@ impl RolloutFeed {
         Ok(())
     }
 
-    fn read_parts(&self, fresh: &[(Group, Scored, Vec<Option<f64>>)], readings: &mut Readings) {
+    fn read_parts(&self, fresh: &[Judged], readings: &mut Readings) {
         for (i, reward) in self.rewards.iter().enumerate() {
             let outcomes = fresh.iter().flat_map(|(_, scored, _)| &scored.parts[i]);
             let scores: Vec<f64> = outcomes
@@ -176,7 +179,7 @@ fn mean_and_std(values: &[f64]) -> Option<(f64, f64)> {
     Some((mean, (square / (n - 1.0).max(1.0)).sqrt()))
 }
 
-fn read_lengths(fresh: &[(Group, Scored, Vec<Option<f64>>)], readings: &mut Readings) {
+fn read_lengths(fresh: &[Judged], readings: &mut Readings) {
     let episodes = || fresh.iter().flat_map(|(g, ..)| &g.episodes);
     let lengths =
         |all: bool| episodes().filter(move |e| all || !e.stop.truncated()).map(|e| e.drawn() as f64);

@@ -67,7 +67,7 @@ impl Regimen<'_> {
     /// Runs what is not done yet. A fresh directory is filled from the beginning; one that was left in the middle
     /// ends in the same bytes as if it had never been left.
     pub fn run(&mut self) -> Result<Outcome> {
-        let mut manifest = self.manifest()?;
+        let mut manifest = self.manifest();
         manifest.status = Status::Running;
         self.dir.write_manifest(&manifest)?;
         let outcome = self.stages(&mut manifest);
@@ -93,11 +93,11 @@ impl Regimen<'_> {
         self.dir.write("report.html", crate::run::report::render(&report).as_bytes())
     }
 
-    fn manifest(&self) -> Result<Manifest> {
+    fn manifest(&self) -> Manifest {
         if let Ok(manifest) = self.dir.manifest() {
-            return Ok(manifest);
+            return manifest;
         }
-        Ok(Manifest {
+        Manifest {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             recipe: digest(self.resolved.to_toml().as_bytes()),
             data: BTreeMap::new(),
@@ -108,7 +108,7 @@ impl Regimen<'_> {
             ended: None,
             status: Status::Running,
             stages: Vec::new(),
-        })
+        }
     }
 
     fn stages(&mut self, manifest: &mut Manifest) -> Result<Outcome> {
@@ -180,7 +180,7 @@ impl Regimen<'_> {
             match end {
                 End::Interrupted => return Ok(Outcome::Interrupted),
                 End::Finished(Some(why)) => {
-                    self.observer.note(&format!("stage `{}` was stopped: {why}", plan.id))
+                    self.observer.note(&format!("stage `{}` was stopped: {why}", plan.id));
                 }
                 End::Finished(None) => {}
             }
@@ -309,14 +309,11 @@ fn last_good(error: Error, dir: &StageDir) -> Error {
 
 /// Adds what this sitting took to the stage's row.
 fn ledger(manifest: &mut Manifest, stage: &Stage, seconds: f64) {
-    let row = match manifest.stages.iter_mut().position(|r| r.stage == stage.id) {
-        Some(at) => &mut manifest.stages[at],
-        None => {
-            manifest.stages.push(LedgerRow { stage: stage.id.clone(), ..LedgerRow::default() });
-            let at = manifest.stages.len() - 1;
-            &mut manifest.stages[at]
-        }
-    };
+    let at = manifest.stages.iter().position(|r| r.stage == stage.id).unwrap_or_else(|| {
+        manifest.stages.push(LedgerRow { stage: stage.id.clone(), ..LedgerRow::default() });
+        manifest.stages.len() - 1
+    });
+    let row = &mut manifest.stages[at];
     row.steps = stage.counters.step;
     row.tokens = stage.counters.tokens;
     row.generated_tokens = stage.counters.generated;

@@ -1,6 +1,7 @@
 //! One stream's gradient: forward, terms, reduction and backward, micro-batch by micro-batch.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use burn::Tensor;
 use regimen_base::{Error, Result};
@@ -108,12 +109,12 @@ fn others(
 ) -> Result<BTreeMap<String, Tensor<1>>> {
     let mut others = BTreeMap::new();
     for name in work.objectives.iter().flat_map(|o| o.objective.needs().nets) {
-        if !others.contains_key(&name) {
-            let net = casts
-                .get_mut(&name)
-                .ok_or_else(|| Error::usage(format!("the stage has no cast member `{name}`")))?;
+        if let Entry::Vacant(place) = others.entry(name) {
+            let net = casts.get_mut(place.key());
+            let net =
+                net.ok_or_else(|| Error::usage(format!("the stage has no cast member `{}`", place.key())))?;
             let outputs = net.forward(inputs, Want::default(), &mut Taps::none())?;
-            others.insert(name, outputs.logp);
+            place.insert(outputs.logp);
         }
     }
     Ok(others)

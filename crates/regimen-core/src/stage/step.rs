@@ -6,17 +6,15 @@ use regimen_kernels::global_norm;
 use super::gradient::{Work, accumulate};
 use super::{Feed, Stage, Stream};
 use crate::controller::{Action, Event};
-use crate::episode::Group;
-use crate::feed::Rolled;
+use crate::feed::{Judged, Rolled};
 use crate::knobs::Knobs;
 use crate::objective::Readings;
 use crate::optimizer::StepCx;
 use crate::picks::Unit;
-use crate::reward::Scored;
 use crate::rollout::Decoder;
 
 /// Groups of one stream as they were drawn in a step.
-pub type Drawn = (String, Vec<(Group, Scored, Vec<Option<f64>>)>);
+pub type Drawn = (String, Vec<Judged>);
 
 /// What a step leaves behind besides new weights.
 pub struct Stepped {

@@ -221,7 +221,9 @@ fn case(s: &Shape, lengths: &[u32], seed: u64) -> Case {
     let ids: Vec<u32> =
         noise(n as usize, seed, 1.0).iter().map(|x| ((x + 0.5) * s.vocab as f32) as u32).collect();
     let mut starts = vec![0];
-    lengths.iter().for_each(|l| starts.push(starts.last().unwrap() + l));
+    for l in lengths {
+        starts.push(starts.last().unwrap() + l);
+    }
     let picks: Vec<Pick> = (0..n)
         .filter(|i| i % 3 != 1)
         .map(|i| Pick { position: i, target: (i * 7 + 3) % s.vocab as u32 })

@@ -71,7 +71,7 @@ pub(super) const FILE: Piece<dyn Dataset> = Piece {
             chosen: column("chosen"),
             rejected: column("rejected"),
         };
-        let schema = node.opt_str("schema").map(|s| s.parse::<Schema>()).transpose();
+        let schema = node.opt_str("schema").map(str::parse::<Schema>).transpose();
         let schema = schema.map_err(|e| node.error(e.to_string()))?;
         let options = ReadOptions { schema, columns, ..read_options(node) };
         Ok(Box::new(Rows { path: node.str("path").into(), options }))

@@ -1,7 +1,6 @@
 //! `group`: several completions of every prompt, one turn each.
 
-use regimen_base::Result;
-use regimen_core::registry::{BuildCx, Piece};
+use regimen_core::registry::Piece;
 use regimen_core::rollout::{Rollout, Settings, SingleTurn};
 use regimen_kernels::Sampling;
 use regimen_recipe::{Field, KindSpec, Node, Room, Ty};
@@ -40,10 +39,10 @@ pub(super) const PIECE: Piece<dyn Rollout> = Piece {
     spec: KindSpec::new(Room::Rollout, "group", "several completions of every prompt, one turn each", FIELDS)
         .example(r#"{ kind = "group", size = 8, temperature = 1.0, max-new = 96 }"#)
         .standard(),
-    build,
+    build: |node, _| Ok(build(node)),
 };
 
-fn build(node: &Node, _: &BuildCx) -> Result<Box<dyn Rollout>> {
+fn build(node: &Node) -> Box<dyn Rollout> {
     let temperature = node.f32("temperature");
     let greedy = temperature == 0.0;
     let settings = Settings {
@@ -61,5 +60,5 @@ fn build(node: &Node, _: &BuildCx) -> Result<Box<dyn Rollout>> {
         inner_steps: node.u64("inner-steps"),
         drop_truncated: node.bool("drop-truncated"),
     };
-    Ok(Box::new(SingleTurn(settings)))
+    Box::new(SingleTurn(settings))
 }
