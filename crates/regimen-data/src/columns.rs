@@ -170,7 +170,7 @@ impl Reader<'_> {
             self.place,
             crate::read::kind(found)
         ))
-        .remedy("correct the row, or name another column under `columns`")
+        .remedy("correct the row, or name another column in the data's table")
     }
 }
 

@@ -89,3 +89,34 @@ fn chunk_body<V: Simd>(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c
         put(p, i, first.div(down).fma(size, at::<V>(p, i).mul(keep)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The formula of `torch.optim.AdamW`, in f64.
+    #[test]
+    fn steps_follow_the_formula() {
+        let hp = AdamW { lr: 1e-2, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+        let n = 100_001;
+        let mut p: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
+        let (mut m, mut v) = (vec![0.0f32; n], vec![0.0f32; n]);
+        let mut want: Vec<[f64; 3]> = p.iter().map(|x| [f64::from(*x), 0.0, 0.0]).collect();
+        for step in 1..=5u32 {
+            let g: Vec<f32> = (0..n).map(|i| (i as f32 * 0.11 + step as f32).cos() * 2.0).collect();
+            adamw(&mut p, &g, &mut m, &mut v, u64::from(step), 0.5, &hp);
+            for (w, g) in want.iter_mut().zip(&g) {
+                let g = f64::from(*g) * 0.5;
+                w[0] *= 1.0 - 1e-2 * 0.1;
+                w[1] = 0.9 * w[1] + 0.1 * g;
+                w[2] = 0.95 * w[2] + 0.05 * g * g;
+                let (first, second) =
+                    (w[1] / (1.0 - 0.9f64.powi(step as i32)), w[2] / (1.0 - 0.95f64.powi(step as i32)));
+                w[0] -= 1e-2 * first / (second.sqrt() + 1e-8);
+            }
+        }
+        for (x, w) in p.iter().zip(&want) {
+            assert!((f64::from(*x) - w[0]).abs() < 1e-6, "{x} {}", w[0]);
+        }
+    }
+}

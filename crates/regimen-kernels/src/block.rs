@@ -3,7 +3,7 @@
 use crate::activation::activation;
 use crate::gemm::{From, PackedMatrix, pack_panel_nn, pack_panel_nt, rows_by_packed};
 use crate::norm::norm;
-use crate::par::{self, Shared};
+use crate::par::{self, Block, Shared};
 use crate::plan::{LayerAt, NormAt};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
@@ -137,7 +137,7 @@ pub(crate) fn project_qkv(
         }
         None => From::Zero,
     };
-    rows_by_packed(qkv, w, from, normed, d, rows, packed, 0, w);
+    rows_by_packed(Block::new(qkv, rows, w, w), from, normed, d, packed, 0);
     let (qw, kw) = (shape.q_width(), shape.kv_width());
     if let Some((qn, kn)) = at.qk_norm {
         if let Some(raw) = raw {
@@ -176,7 +176,7 @@ pub(crate) fn project_out(
     packed: &PackedMatrix,
 ) {
     let (d, a) = (shape.width, shape.q_width());
-    rows_by_packed(mid, d, From::Other(x), att, a, rows, packed, 0, d);
+    rows_by_packed(Block::new(mid, rows, d, d), From::Other(x), att, a, packed, 0);
 }
 
 /// What [`feed_forward`] writes besides its result.
@@ -208,7 +208,7 @@ pub(crate) fn feed_forward(
     let act = &mut s.act[..rows * f];
     let inner = &mut s.inner[..rows * i];
     norm_rows(normed, mid, shape, mlp.norm, weights);
-    rows_by_packed(inner, i, From::Zero, normed, d, rows, &packed.inner, 0, i);
+    rows_by_packed(Block::new(inner, rows, i, i), From::Zero, normed, d, &packed.inner, 0);
     activation(act, inner, f, shape.activation);
-    rows_by_packed(y, d, From::Other(mid), act, f, rows, &packed.down, 0, d);
+    rows_by_packed(Block::new(y, rows, d, d), From::Other(mid), act, f, &packed.down, 0);
 }

@@ -11,6 +11,7 @@ mod head;
 mod layer;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
 use std::ops::Range;
 
@@ -68,6 +69,25 @@ pub struct Decoder {
     picks: Picks,
     flow: Flow,
     workers: Vec<Worker>,
+    limits: Limits,
+}
+
+/// How much is held at once; results do not depend on it.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Logits kept between the forward and the backward pass (32 MiB); more are computed again.
+    logits: usize,
+    /// Logits whose gradients go through the head at once.
+    logit_chunk: usize,
+    /// Gradients in a chunk of rows, about, for each thread: they should stay in cache until the weights have used
+    /// them.
+    chunk_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { logits: 1 << 23, logit_chunk: 1 << 21, chunk_bytes: 3 << 20 }
+    }
 }
 
 /// The last batch.
@@ -184,6 +204,7 @@ impl Decoder {
             picks: Picks::default(),
             flow: Flow::default(),
             workers: Vec::new(),
+            limits: Limits::default(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Matrix products. Every element of C is one chain of fused multiply-adds in k order, from C's old value when
 //! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
 
-use crate::par::{self, Shared};
+use crate::par::{self, Block, Shared};
 use crate::simd::{LANES, Simd, simd};
 use crate::tile::{self, Tile};
 
@@ -167,33 +167,29 @@ pub(crate) enum From<'a> {
 }
 
 simd!(
-    /// C[m, n] = from + x[m, k]·B with packed B; columns `columns` of B only (multiples of 16 except the end), C has
-    /// row stride `c_row` and starts at the first of them. On this thread.
-    pub(crate) fn rows_by_packed(c: &mut [f32], c_row: usize, from: From, x: &[f32], x_row: usize, m: usize,
-        b: &PackedMatrix, first: usize, n: usize) => rows_by_packed_body);
+    /// C = from + x·B with packed B, on this thread: `c` gets the columns of B from `first` (a multiple of 16) on, x has
+    /// row stride `x_row`. A residual has C's row stride.
+    pub(crate) fn rows_by_packed(c: Block<'_>, from: From, x: &[f32], x_row: usize, b: &PackedMatrix, first: usize)
+        => rows_by_packed_body);
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "a matrix product")]
 fn rows_by_packed_body<V: Simd>(
-    c: &mut [f32],
-    c_row: usize,
+    mut c: Block<'_>,
     from: From,
     x: &[f32],
     x_row: usize,
-    m: usize,
     b: &PackedMatrix,
     first: usize,
-    n: usize,
 ) {
+    let (m, n, c_row, k) = (c.rows(), c.width(), c.row_stride(), b.k);
     if m == 0 || n == 0 {
         return;
     }
-    let k = b.k;
-    assert!(first.is_multiple_of(LANES) && first + n <= b.n && c_row >= n && x_row >= k);
-    assert!(c.len() >= (m - 1) * c_row + n && x.len() >= (m - 1) * x_row + k);
+    assert!(first.is_multiple_of(LANES) && first + n <= b.n && x_row >= k && x.len() >= (m - 1) * x_row + k);
+    let into = c.address(0);
     let old: *const f32 = match from {
         From::Zero => std::ptr::null(),
-        From::Old => c.as_ptr(),
+        From::Old => into,
         From::Other(other) => {
             assert!(other.len() >= (m - 1) * c_row + n);
             other.as_ptr()
@@ -207,10 +203,10 @@ fn rows_by_packed_body<V: Simd>(
         b_row: LANES,
         from: old,
         from_row: c_row,
-        c: c.as_mut_ptr(),
+        c: into,
         c_row,
     };
-    // SAFETY: the extents were checked above; panels are zero padded to 16 columns.
+    // SAFETY: the extents were checked above and in the block; panels are zero padded to 16 columns.
     unsafe { product::<V, false>(m, n, k, &o) };
 }
 
@@ -303,17 +299,17 @@ pub fn by_packed(c: &mut [f32], x: &[f32], m: usize, b: &PackedMatrix, accumulat
         let share = n.div_ceil(LANES).div_ceil(4 * par::threads()).max(2) * LANES;
         par::each(n.div_ceil(share), |_, task| {
             let first = task * share;
-            // SAFETY: tasks write disjoint columns of C: rows overlap as slices but no element is shared.
-            let c = unsafe { out.part(first, m * n - first) };
-            rows_by_packed(c, n, from, x, k, m, b, first, share.min(n - first));
+            // SAFETY: a range of columns a task.
+            let c = unsafe { out.block(first, m, n, share.min(n - first)) };
+            rows_by_packed(c, from, x, k, b, first);
         });
         return;
     }
     par::each(m.div_ceil(ROW_BLOCK), |_, task| {
         let (i, rows) = (task * ROW_BLOCK, ROW_BLOCK.min(m - task * ROW_BLOCK));
         // SAFETY: one block of rows a task.
-        let c = unsafe { out.part(i * n, rows * n) };
-        rows_by_packed(c, n, from, &x[i * k..(i + rows) * k], k, rows, b, 0, n);
+        let c = unsafe { out.block(i * n, rows, n, n) };
+        rows_by_packed(c, from, &x[i * k..(i + rows) * k], k, b, 0);
     });
 }
 

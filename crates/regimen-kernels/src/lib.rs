@@ -10,7 +10,7 @@
 pub mod activation;
 mod adamw;
 mod allocator;
-mod attention;
+pub mod attention;
 mod block;
 mod cross_entropy;
 mod decode;

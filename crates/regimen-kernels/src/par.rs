@@ -99,3 +99,64 @@ impl<'a, T> Shared<'a, T> {
         unsafe { std::slice::from_raw_parts(self.at.add(start), len) }
     }
 }
+
+/// Rows of `width` floats, `row` apart, that one task may write: columns of a matrix that tasks share.
+#[derive(Debug)]
+pub(crate) struct Block<'a> {
+    at: *mut f32,
+    rows: usize,
+    row: usize,
+    width: usize,
+    life: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> Block<'a> {
+    /// Rows of a slice that belongs to the caller alone.
+    pub fn new(slice: &'a mut [f32], rows: usize, row: usize, width: usize) -> Self {
+        // SAFETY: the slice is borrowed mutably.
+        unsafe { Shared::new(slice).block(0, rows, row, width) }
+    }
+
+    /// Some of the columns, borrowed from the block.
+    pub fn columns(&mut self, first: usize, width: usize) -> Block<'_> {
+        assert!(first + width <= self.width, "columns of the block");
+        Block { at: self.at.wrapping_add(first), rows: self.rows, row: self.row, width, life: self.life }
+    }
+
+    /// One row.
+    pub fn row(&mut self, i: usize) -> &mut [f32] {
+        assert!(i < self.rows, "a row of the block");
+        // SAFETY: inside the slice this was made from; borrowed through `self`.
+        unsafe { std::slice::from_raw_parts_mut(self.at.add(i * self.row), self.width) }
+    }
+
+    /// The address of row i on, for the products: they may write rows i.. of the block.
+    pub fn address(&mut self, i: usize) -> *mut f32 {
+        self.at.wrapping_add(i * self.row)
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn row_stride(&self) -> usize {
+        self.row
+    }
+
+    pub fn width(&self) -> usize {
+        self.width
+    }
+}
+
+impl<'a> Shared<'a> {
+    /// `rows` rows of `width` floats from `start`, `row` apart.
+    /// # Safety
+    /// No other part in use at the same time may overlap it.
+    pub unsafe fn block(&self, start: usize, rows: usize, row: usize, width: usize) -> Block<'a> {
+        assert!(
+            rows == 0 || start + (rows - 1) * row + width <= self.len,
+            "a task's block lies inside the slice"
+        );
+        Block { at: self.at.wrapping_add(start), rows, row, width, life: self.life }
+    }
+}

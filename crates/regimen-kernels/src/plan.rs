@@ -96,3 +96,35 @@ impl Plan {
         })
     }
 }
+
+impl Plan {
+    /// A plan for the entries that are not matrices of products, dense in their order, and where they lie in the whole
+    /// vector. Matrices keep their old places.
+    pub fn without_matrices(&self, shape: &Shape) -> (Plan, Vec<Range<usize>>) {
+        let mut ranges = Vec::new();
+        let mut next = 0;
+        let mut take = |start: usize, len: usize| {
+            ranges.push(start..start + len);
+            next += len;
+            next - len
+        };
+        let d = shape.width;
+        let mut plan = self.clone();
+        plan.embed = take(self.embed, shape.vocab * d);
+        let norm = |n: &mut NormAt, take: &mut dyn FnMut(usize, usize) -> usize| {
+            n.weight = take(n.weight, d);
+            n.bias = n.bias.map(|b| take(b, d));
+        };
+        norm(&mut plan.norm, &mut take);
+        for layer in &mut plan.layers {
+            norm(&mut layer.norm, &mut take);
+            if let Some(mlp) = &mut layer.mlp {
+                norm(&mut mlp.norm, &mut take);
+            }
+            layer.qkv_bias = layer.qkv_bias.map(|b| take(b, shape.qkv_width()));
+            let hd = shape.head_dim;
+            layer.qk_norm = layer.qk_norm.map(|(q, k)| (take(q, hd), take(k, hd)));
+        }
+        (plan, ranges)
+    }
+}

@@ -6,7 +6,6 @@
 use crate::simd::{LANES, Simd};
 
 #[cfg(target_arch = "x86_64")]
-#[path = "tile_avx512.rs"]
 pub(crate) mod avx512;
 
 /// Operands of one tile. Element `A(i, p)` is at `a[i·a_row + p]` (or `a[i + p·a_row]` when transposed); vector v of

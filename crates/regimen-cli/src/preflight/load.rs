@@ -98,6 +98,7 @@ pub fn examine(
     let _ = (resolved.root().opt_str("name"), resolved.root().opt_str("about"));
     let mut loads = Vec::new();
     for (node, plan) in resolved.stages().iter().zip(&resolved.plan().stages) {
+        let _ = node.opt_str("about");
         loads.push(known.stage(node, plan).map_err(|e| e.within(format!("stage `{}`", plan.id)))?);
     }
     match resolved.report_unread() {

@@ -130,12 +130,12 @@ fn list(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> 
 
 /// The error for a checkpoint that was complete once and is not any more.
 pub(super) fn damaged(folder: &Path, why: &str) -> Error {
-    Error::failed(format!("checkpoint {} is damaged: {why}", folder.display()))
+    Error::data(format!("checkpoint {} is damaged: {why}", folder.display()))
         .remedy("restore it from a copy, or remove its folder to go on from the checkpoint before it")
 }
 
 fn unfinished(folder: &Path) -> Error {
-    Error::failed(format!("{} is not a complete checkpoint: it has no COMMITTED", folder.display())).remedy(
+    Error::data(format!("{} is not a complete checkpoint: it has no COMMITTED", folder.display())).remedy(
         "use another checkpoint: this one was cut off while it was written, or is not one of Regimen's",
     )
 }

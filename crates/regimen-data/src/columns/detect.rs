@@ -202,8 +202,8 @@ fn nothing_fits(row: &Row) -> Error {
     let hint = near.map_or(String::new(), |(has, wants)| format!("did you mean `{wants}` by `{has}`? "));
     Error::data(format!("{}: cannot tell what the rows mean; their columns are {}", row.place, listed(&row.values)))
         .remedy(format!(
-            "{hint}rename a column, or say which is which: `columns = {{ text = \"…\" }}` (or messages, prompt, completion, \
-             question, answer, chosen, rejected)"
+            "{hint}rename a column, or say in the data's table which is which: `text = \"…\"` (or messages, prompt, \
+             completion, question, answer, chosen, rejected)"
         ))
 }
 
@@ -215,7 +215,9 @@ pub(super) fn missing(place: &Place, column: &str, values: &Map<String, Value>, 
         "{place}: the row has no column `{column}` (its columns are {}); the data was read as `{schema}`",
         listed(values)
     ))
-    .remedy(format!("{hint}correct the row, name the column under `columns`, or set `schema`"))
+    .remedy(format!(
+        "{hint}correct the row, name the column in the data's table (`regimen explain data.file`), or set `schema`"
+    ))
 }
 
 fn listed(values: &Map<String, Value>) -> String {

@@ -4,18 +4,15 @@
 //! A chunk first sends its gradient down ([`super::chunk`]), then adds to the weights' gradients: every chain over rows
 //! goes on where the chunk before ended, so the order is the tokens' whatever the chunks are.
 
-use super::chunk::{Chunk, weigh};
+use super::chunk::Chunk;
 use super::layer::{balanced, block, blocks, joined};
+use super::weigh::{TrainedNorm, parts, weigh};
 use super::{Decoder, Group, Upstream, grow};
 use crate::gemm::{ROW_BLOCK, STRIP};
 use crate::grads::Grads;
-use crate::norm::{norm_backward, norm_weight_grad};
+use crate::norm::norm_backward;
 use crate::par::{self, Crew, Shared};
 use crate::simd::LANES;
-
-/// Bytes of gradients that a chunk holds, about, for each thread: they should stay in cache until the weights have used
-/// them.
-const CHUNK_BYTES: usize = 3 << 20;
 
 impl Decoder {
     /// Adds the gradients of the last forward pass to `grads`. Needs [`Decoder::forward`], and after it at most one
@@ -46,7 +43,7 @@ impl Decoder {
     /// Groups of documents, several a chunk: where it can be, as many for every thread.
     fn chunks(&self) -> Vec<Vec<Group>> {
         let (groups, threads) = (&self.batch.groups, par::threads());
-        let rows = (CHUNK_BYTES * threads / 4 / self.row_floats()).max(2 * ROW_BLOCK);
+        let rows = (self.limits.chunk_bytes * threads / 4 / self.row_floats()).max(2 * ROW_BLOCK);
         let longest = groups.iter().map(|g| g.rows.len()).max().unwrap_or(1).max(1);
         let count = (rows as f64 / longest as f64 / threads as f64).round().max(1.0) as usize * threads;
         let mut chunks: Vec<Vec<Group>> = Vec::new();
@@ -109,25 +106,20 @@ impl Decoder {
             let w = at.of(weights, d).0;
             norm_backward(dx, None, &dy[r * d..], &x[r * d..], d, w, s.norm_eps, s.norm, stats);
         });
-        if self.is_frozen(at.weight) {
-            return;
-        }
+        let Some(trained) = TrainedNorm::new(at, &|start| self.is_frozen(start)) else { return };
         let stats = &self.flow.stats[0][..n];
         let out = Shared::new(grads.flat_mut());
         par::each(d.div_ceil(LANES), |_, task| {
-            let (first, width) = (task * LANES, LANES.min(d - task * LANES));
+            let columns = (task * LANES, LANES.min(d - task * LANES));
             // SAFETY: one range of columns a task.
-            unsafe {
-                let db = at.bias.map(|b| out.part(b + first, width));
-                norm_weight_grad(out.part(at.weight + first, width), db, dy, x, d, first, stats);
-            }
+            unsafe { trained.add(out, columns, dy, x, d, stats) };
         });
     }
 
     fn layer_backward(&mut self, l: usize, groups: &[Group], weights: &[f32], grads: &mut Grads) {
         let whole = joined(groups);
         let frozen = |start: usize| self.is_frozen(start);
-        let parts = super::chunk::parts(&self.shape, &self.plan.layers[l], frozen);
+        let parts = parts(&self.shape, &self.plan.layers[l], frozen);
         let (n, f, k) = (self.batch.len(), &mut self.flow, &self.kept);
         let [dnormed0, dnormed1] = &mut f.dnormed;
         let [stats0, stats1] = &mut f.stats;

@@ -6,13 +6,9 @@ use crate::block::pack_head;
 use crate::cross_entropy::{BLOCK, RowGrad, RowStats, row_backward, row_stats};
 use crate::gemm::{From, ROW_BLOCK, STRIP, TASK_STRIPS, rows_by_packed, tn_strips, write_strips};
 use crate::grads::Grads;
-use crate::par::{self, Shared};
+use crate::par::{self, Block, Shared};
 use crate::simd::LANES;
 
-/// Logits that are kept between the forward and the backward pass (32 MiB); more are computed again.
-const KEEP: usize = 1 << 23;
-/// Logits whose gradients go through the head at once.
-const CHUNK: usize = 1 << 21;
 /// Columns of the vocabulary that a task holds at once.
 const VOCAB_CHUNK: usize = 4 * BLOCK;
 /// Rows of logits of a task: fewer than elsewhere, they are wide.
@@ -38,7 +34,7 @@ impl Decoder {
         p.list.clear();
         p.list.extend_from_slice(picks);
         p.temperature = temperature;
-        p.logits_kept = picks.len() * v <= KEEP;
+        p.logits_kept = picks.len() * v <= self.limits.logits;
         gather(&mut p.rows, &self.hidden, d, picks.iter().map(|p| p.position));
         p.stats.clear();
         p.stats.resize(picks.len(), RowStats::EMPTY);
@@ -69,16 +65,16 @@ impl Decoder {
             let x = &rows_in[r * d..(r + rows) * d];
             for first in (0..v).step_by(VOCAB_CHUNK) {
                 let width = VOCAB_CHUNK.min(v - first);
-                let (out, stride) = if kept {
+                let mut out = if kept {
                     // SAFETY: one block of rows a task.
-                    (unsafe { logits.part(r * v + first, rows * v - first) }, v)
+                    unsafe { logits.block(r * v + first, rows, v, width) }
                 } else {
                     grow(&mut w.logits, rows * width);
-                    (&mut w.logits[..], width)
+                    Block::new(&mut w.logits, rows, width, width)
                 };
-                rows_by_packed(out, stride, From::Zero, x, d, rows, head, first, width);
+                rows_by_packed(out.columns(0, width), From::Zero, x, d, head, first);
                 for (i, stat) in stats.iter_mut().enumerate() {
-                    let row = &out[i * stride..i * stride + width];
+                    let row = out.row(i);
                     row_stats(stat, row, temperature);
                     let target = picks[r + i].target as usize;
                     if (first..first + width).contains(&target) {
@@ -158,7 +154,7 @@ impl Decoder {
         if !kept {
             pack_head(&mut self.head, weights, self.plan.head, v, d, false);
         }
-        let chunk = (CHUNK / v / HEAD_ROWS * HEAD_ROWS).max(HEAD_ROWS);
+        let chunk = (self.limits.logit_chunk / v / HEAD_ROWS * HEAD_ROWS).max(HEAD_ROWS);
         let mut logits = std::mem::take(&mut self.picks.logits);
         grow(&mut logits, if kept { count } else { chunk.min(count) } * v);
         for c0 in (0..count).step_by(chunk) {
@@ -173,7 +169,14 @@ impl Decoder {
                 // SAFETY: one block of rows a task.
                 let out = unsafe { out.part(r * v, rows * v) };
                 if !kept {
-                    rows_by_packed(out, v, From::Zero, &rows_in[(c0 + r) * d..], d, rows, head, 0, v);
+                    rows_by_packed(
+                        Block::new(out, rows, v, v),
+                        From::Zero,
+                        &rows_in[(c0 + r) * d..],
+                        d,
+                        head,
+                        0,
+                    );
                 }
                 for (i, row) in out.chunks_exact_mut(v).enumerate() {
                     let pick = c0 + r + i;

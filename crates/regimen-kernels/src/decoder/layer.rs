@@ -88,7 +88,7 @@ impl Layer<'_> {
         let (w, a, heads) = (s.qkv_width(), s.q_width(), s.heads);
         crew.each(documents.len() * s.kv_heads, |worker, task| {
             let (doc, head) = (documents.start + task / s.kv_heads, task % s.kv_heads);
-            let g = head_group(s, head, (starts[doc + 1] - starts[doc]) as usize);
+            let g = HeadGroup::new(s, head, (starts[doc + 1] - starts[doc]) as usize);
             if g.rows == 0 {
                 return;
             }
@@ -98,9 +98,9 @@ impl Layer<'_> {
             unsafe {
                 let scratch = &mut self.workers.part(worker, 1)[0].attention;
                 let qkv = self.qkv.read(row * w, g.rows * w);
-                let out = self.att.part(row * a + column, g.rows * a - column);
-                let lse = self.lse.part(row * heads + head * g.group, g.rows * heads - head * g.group);
-                attention::forward(scratch, g, qkv, out, a, Some((lse, heads)));
+                let out = self.att.block(row * a + column, g.rows, a, g.group * g.head_dim);
+                let lse = self.lse.block(row * heads + head * g.group, g.rows, heads, g.group);
+                attention::forward(scratch, g, qkv, out, Some(lse));
             }
         });
     }
@@ -126,20 +126,6 @@ impl Layer<'_> {
                 feed_forward(y, mid, rows, scratch, s, self.at, self.packed, self.weights);
             }
         });
-    }
-}
-
-/// Columns of one key-value head and its query heads in rows of qkv.
-pub(super) fn head_group(s: &Shape, head: usize, rows: usize) -> HeadGroup {
-    let group = s.heads / s.kv_heads;
-    HeadGroup {
-        rows,
-        row: s.qkv_width(),
-        q_at: head * group * s.head_dim,
-        k_at: s.q_width() + head * s.head_dim,
-        v_at: s.q_width() + s.kv_width() + head * s.head_dim,
-        group,
-        head_dim: s.head_dim,
     }
 }
 

@@ -1,0 +1,196 @@
+//! New tokens of some slots on their way through all layers, by one thread.
+
+use super::{Segment, Slot, TASK_ROWS, Worker};
+use crate::attention::{KeysValues, attend, attend_one, padded};
+use crate::block::{FeedScratch, PackedLayer, feed_forward, norm_rows, project_out, project_qkv};
+use crate::gemm::{From, PackedMatrix, rows_by_packed};
+use crate::par::{Block, Shared};
+use crate::plan::Plan;
+use crate::rope::RopeTable;
+use crate::shape::Shape;
+use crate::simd::LANES;
+
+/// What all threads share.
+pub(super) struct Engine<'a> {
+    pub shape: &'a Shape,
+    pub plan: &'a Plan,
+    pub table: &'a RopeTable,
+    pub layers: &'a [PackedLayer],
+    pub head: &'a PackedMatrix,
+    pub weights: &'a [f32],
+    /// Floats of one head's keys (or values) in a slot.
+    pub each: usize,
+    pub slots: Shared<'a, Slot>,
+    pub logits: Shared<'a>,
+}
+
+impl Engine<'_> {
+    /// Takes segments through all layers: together when they are short, a long one in pieces.
+    pub fn task(&self, w: &mut Worker, segments: &[Segment]) {
+        let rows: usize = segments.iter().map(|s| s.ids.len()).sum();
+        if rows <= TASK_ROWS {
+            self.pass(w, segments);
+            return;
+        }
+        for s in segments {
+            let last = s.ids.len().div_ceil(TASK_ROWS).saturating_sub(1);
+            for (i, ids) in s.ids.chunks(TASK_ROWS).enumerate() {
+                self.pass(w, &[Segment { slot: s.slot, ids, out: if i == last { s.out } else { None } }]);
+            }
+        }
+    }
+
+    fn pass(&self, w: &mut Worker, segments: &[Segment]) {
+        let (s, d) = (self.shape, self.shape.width);
+        let rows: usize = segments.iter().map(|s| s.ids.len()).sum();
+        if rows == 0 {
+            return;
+        }
+        self.enter(w, segments, rows);
+        let (x, mid, qkv, att) = (
+            &mut w.x[..rows * d],
+            &mut w.mid[..rows * d],
+            &mut w.qkv[..rows * s.qkv_width()],
+            &mut w.att[..rows * s.q_width()],
+        );
+        for (l, (at, packed)) in self.plan.layers.iter().zip(self.layers).enumerate() {
+            project_qkv(
+                qkv,
+                None,
+                x,
+                &mut w.normed,
+                s,
+                at,
+                &packed.qkv,
+                self.weights,
+                &w.positions,
+                self.table,
+            );
+            let mut r = 0;
+            for segment in segments {
+                // SAFETY: a slot belongs to one segment, a segment to one task.
+                let slot = unsafe { &mut self.slots.part(segment.slot, 1)[0] };
+                let n = segment.ids.len();
+                self.attend_segment(
+                    slot,
+                    l,
+                    &qkv[r * s.qkv_width()..],
+                    &mut att[r * s.q_width()..],
+                    n,
+                    &mut w.scores,
+                );
+                r += n;
+            }
+            project_out(mid, x, att, rows, s, &packed.o);
+            let scratch = FeedScratch { normed: &mut w.normed, inner: &mut w.inner, act: &mut w.act };
+            feed_forward(x, mid, rows, scratch, s, at, packed, self.weights);
+        }
+        self.leave(w, segments, d);
+    }
+
+    /// Embeds the tokens and notes their positions.
+    fn enter(&self, w: &mut Worker, segments: &[Segment], rows: usize) {
+        let (s, d) = (self.shape, self.shape.width);
+        let longest = segments
+            .iter()
+            .map(|s| unsafe { self.slots.read(s.slot, 1)[0].len } + s.ids.len())
+            .max()
+            .unwrap_or(0);
+        for (buffer, width) in [
+            (&mut w.x, d),
+            (&mut w.mid, d),
+            (&mut w.normed, d),
+            (&mut w.qkv, s.qkv_width()),
+            (&mut w.att, s.q_width()),
+            (&mut w.inner, s.inner_width()),
+            (&mut w.act, s.ffn),
+        ] {
+            buffer.resize(buffer.len().max(rows * width), 0.0);
+        }
+        w.scores.resize(w.scores.len().max(s.heads.max(LANES) * padded(longest)), 0.0);
+        w.positions.clear();
+        let table = &self.weights[self.plan.embed..];
+        let mut r = 0;
+        for segment in segments {
+            // SAFETY: a slot belongs to one segment, a segment to one task.
+            let len = unsafe { self.slots.read(segment.slot, 1)[0].len };
+            for (i, &id) in segment.ids.iter().enumerate() {
+                w.x[r * d..(r + 1) * d].copy_from_slice(&table[id as usize * d..][..d]);
+                w.positions.push((len + i) as u32);
+                r += 1;
+            }
+        }
+    }
+
+    /// Appends the segment's keys and values of layer l and attends.
+    fn attend_segment(
+        &self,
+        slot: &mut Slot,
+        l: usize,
+        qkv: &[f32],
+        att: &mut [f32],
+        n: usize,
+        scores: &mut [f32],
+    ) {
+        let s = self.shape;
+        let (hd, w, group) = (s.head_dim, s.qkv_width(), s.heads / s.kv_heads);
+        for head in 0..s.kv_heads {
+            let at = (l * s.kv_heads + head) * self.each;
+            let (keys, values) = (&mut slot.keys[at..at + self.each], &mut slot.values[at..at + self.each]);
+            for i in 0..n {
+                let position = slot.len + i;
+                let k = &qkv[i * w + s.q_width() + head * hd..][..hd];
+                let v = &qkv[i * w + s.q_width() + s.kv_width() + head * hd..][..hd];
+                let panel = &mut keys[position / LANES * LANES * hd..][..LANES * hd];
+                for (j, x) in k.iter().enumerate() {
+                    panel[j * LANES + position % LANES] = *x;
+                }
+                values[position * hd..(position + 1) * hd].copy_from_slice(v);
+            }
+            if n == 1 {
+                continue;
+            }
+            let kv = KeysValues { keys, values };
+            for h in head * group..(head + 1) * group {
+                let out = Block::new(&mut att[h * hd..], n, s.q_width(), hd);
+                attend(out, &qkv[h * hd..], w, slot.len, kv, scores, None);
+            }
+        }
+        if n == 1 {
+            let at = l * s.kv_heads * self.each;
+            let (keys, values) = (&slot.keys[at..], &slot.values[at..]);
+            attend_one(att, qkv, s.heads, group, slot.len + 1, hd, keys, values, self.each, scores);
+        }
+    }
+
+    /// Counts the new tokens and computes the logits of each segment's last one.
+    fn leave(&self, w: &mut Worker, segments: &[Segment], d: usize) {
+        let v = self.shape.vocab;
+        let mut r = 0;
+        let mut wanted = Vec::with_capacity(segments.len());
+        for segment in segments {
+            // SAFETY: a slot belongs to one segment, a segment to one task.
+            unsafe { self.slots.part(segment.slot, 1)[0].len += segment.ids.len() };
+            r += segment.ids.len();
+            if let (Some(out), true) = (segment.out, r > 0 && !segment.ids.is_empty()) {
+                let n = wanted.len();
+                w.mid[n * d..(n + 1) * d].copy_from_slice(&w.x[(r - 1) * d..r * d]);
+                wanted.push(out);
+            }
+        }
+        let n = wanted.len();
+        norm_rows(&mut w.normed[..n * d], &w.mid[..n * d], self.shape, self.plan.norm, self.weights);
+        // results of consecutive segments lie beside each other
+        let mut i = 0;
+        while i < n {
+            let mut j = i + 1;
+            while j < n && wanted[j] == wanted[j - 1] + 1 {
+                j += 1;
+            }
+            // SAFETY: rows of these segments alone.
+            let out = unsafe { self.logits.block(wanted[i] * v, j - i, v, v) };
+            rows_by_packed(out, From::Zero, &w.normed[i * d..j * d], d, self.head, 0);
+            i = j;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Bit-equality across batch splits, threads, instruction sets, limits and decoding.
+
+use super::{Case, base, case, grads_of, step, variants, weights};
+use crate::decoder::{Decoder, Limits, Pick, Rows};
+use crate::simd::{Level, best_level, force_level};
+use crate::{Decoding, Grads, Layout, Shape, logprob};
+
+#[test]
+fn splits_threads_and_levels_change_no_bit() {
+    for s in variants() {
+        let layout = Layout::new(&s);
+        let w = weights(&s, &layout);
+        let lengths = [5u32, 17, 1, 9, 30, 3, 16, 12];
+        let whole = case(&s, &lengths, 3);
+        let want = grads_of(&s, &layout, &w, &whole, 1.0);
+        // eight micro-batches of one document
+        let mut decoder = Decoder::new(&s, &layout).unwrap();
+        let mut grads = Grads::new(&layout);
+        let (mut logp, mut entropy) = (Vec::new(), Vec::new());
+        for d in whole.starts.windows(2) {
+            let inside = |p: &&Pick| (d[0]..d[1]).contains(&p.position);
+            let first = whole.picks.iter().position(|p| inside(&p)).unwrap_or(0);
+            let picks: Vec<Pick> = whole
+                .picks
+                .iter()
+                .filter(inside)
+                .map(|p| Pick { position: p.position - d[0], ..*p })
+                .collect();
+            let n = picks.len();
+            let c = Case {
+                ids: whole.ids[d[0] as usize..d[1] as usize].to_vec(),
+                starts: vec![0, d[1] - d[0]],
+                picks,
+                dlogp: whole.dlogp[first..first + n].to_vec(),
+                dentropy: whole.dentropy[first..first + n].to_vec(),
+            };
+            let (lp, h) = step(&mut decoder, &w, &c, 1.0, &mut grads);
+            logp.extend(lp);
+            entropy.extend(h);
+        }
+        grads.finish();
+        assert_eq!(logp, want.0, "{s:?}");
+        assert_eq!(entropy, want.1, "{s:?}");
+        assert!(grads.flat() == want.2, "{s:?}: gradients of 8 × 1 differ from 1 × 8");
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(
+                pool.install(|| grads_of(&s, &layout, &w, &whole, 1.0)) == want,
+                "{s:?}: {threads} threads"
+            );
+        }
+        for level in [Level::Avx2, Level::Portable] {
+            if force_level(level) {
+                assert!(grads_of(&s, &layout, &w, &whole, 1.0) == want, "{s:?}: {level:?}");
+            }
+        }
+        force_level(best_level());
+    }
+}
+
+#[test]
+fn decoding_gives_the_trainers_bits() {
+    for s in variants() {
+        let layout = Layout::new(&s);
+        let w = weights(&s, &layout);
+        let c = case(&s, &[40, 21, 33], 9);
+        let mut decoder = Decoder::new(&s, &layout).unwrap();
+        decoder.forward_only(&w, &Rows { ids: &c.ids, starts: &c.starts });
+        let all: Vec<u32> = (0..c.ids.len() as u32).collect();
+        let logits = decoder.logits(&w, &all).to_vec();
+        let picks: Vec<Pick> =
+            all.iter().map(|&p| Pick { position: p, target: (p * 5) % s.vocab as u32 }).collect();
+        let logp = decoder.logprobs(&w, &picks, 0.8, false).0.to_vec();
+        let mut dec = Decoding::new(&s, &layout, 5, 40).unwrap();
+        dec.load(&w);
+        let v = s.vocab;
+        let doc = |i: usize| &c.ids[c.starts[i] as usize..c.starts[i + 1] as usize];
+        let row = |i: usize, p: usize| &logits[(c.starts[i] as usize + p) * v..][..v];
+        dec.prefill(&[(3, &doc(0)[..18]), (0, &doc(1)[..1]), (1, &doc(2)[..16])]);
+        assert_eq!(dec.prompt_logits(3), row(0, 17));
+        assert_eq!(dec.prompt_logits(0), row(1, 0));
+        assert_eq!(dec.prompt_logits(1), row(2, 15));
+        dec.share(3, 4);
+        assert_eq!(dec.prompt_logits(4), row(0, 17));
+        for t in 0..15 {
+            let out = dec
+                .step(&[(4, doc(0)[18 + t]), (1, doc(2)[16 + t]), (3, doc(0)[18 + t]), (0, doc(1)[1 + t])])
+                .to_vec();
+            assert_eq!(out[..v], *row(0, 18 + t), "{s:?} {t}");
+            assert_eq!(out[v..2 * v], *row(2, 16 + t), "{s:?} {t}");
+            assert_eq!(out[2 * v..3 * v], *row(0, 18 + t));
+            assert_eq!(out[3 * v..], *row(1, 1 + t));
+            let at = c.starts[1] as usize + 1 + t;
+            assert_eq!(logprob(&out[3 * v..], picks[at].target, 0.8), logp[at]);
+        }
+        // a slot goes on after more prefill, alone
+        dec.prefill(&[(0, &doc(1)[16..20])]);
+        assert_eq!(dec.prompt_logits(0), row(1, 19));
+        assert_eq!(dec.step(&[(0, doc(1)[20])]), row(1, 20));
+        assert_eq!(dec.len(0), 21);
+        dec.free(0);
+        dec.prefill(&[(0, doc(2))]);
+        assert_eq!(dec.prompt_logits(0), row(2, 32));
+    }
+}
+
+#[test]
+fn limits_and_long_documents_change_no_bit() {
+    let s = Shape {
+        vocab: 4200,
+        width: 80,
+        heads: 2,
+        kv_heads: 1,
+        head_dim: 64,
+        ffn: 100,
+        max_positions: 400,
+        ..base()
+    };
+    let layout = Layout::new(&s);
+    let w = weights(&s, &layout);
+    let c = case(&s, &[130, 300, 14, 1, 15, 129], 21);
+    let want = grads_of(&s, &layout, &w, &c, 0.9);
+    for limits in [
+        Limits { logits: 0, logit_chunk: 1, chunk_bytes: 1 },
+        Limits { logits: 0, ..Limits::default() },
+        Limits { chunk_bytes: 1 << 30, ..Limits::default() },
+    ] {
+        for threads in [1, 2] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let got = pool.install(|| {
+                let mut decoder = Decoder::new(&s, &layout).unwrap();
+                decoder.limits = limits;
+                let mut grads = Grads::new(&layout);
+                let (logp, entropy) = step(&mut decoder, &w, &c, 0.9, &mut grads);
+                (logp, entropy, grads.flat().to_vec())
+            });
+            assert!(got == want, "{limits:?} with {threads} threads");
+        }
+    }
+    let mut decoder = Decoder::new(&s, &layout).unwrap();
+    let batch = Rows { ids: &c.ids, starts: &c.starts };
+    decoder.forward(&w, &batch);
+    let hidden = decoder.hidden().to_vec();
+    decoder.forward_only(&w, &batch);
+    assert!(decoder.hidden() == hidden);
+    let position = [c.starts[2] - 1];
+    let logits = decoder.logits(&w, &position).to_vec();
+    let mut dec = Decoding::new(&s, &layout, 1, 300).unwrap();
+    dec.load(&w);
+    let prompt = &c.ids[c.starts[1] as usize..c.starts[2] as usize];
+    dec.prefill(&[(0, prompt)]);
+    assert!(dec.prompt_logits(0) == logits, "a long prompt goes in pieces");
+}
+
+#[test]
+fn frozen_entries_get_nothing_and_change_nothing_else() {
+    for s in variants() {
+        let layout = Layout::new(&s);
+        let w = weights(&s, &layout);
+        let c = case(&s, &[9, 20], 8);
+        let all = grads_of(&s, &layout, &w, &c, 1.0).2;
+        for every in [2, 3] {
+            let frozen: Vec<bool> = (0..layout.entries.len()).map(|i| i % every == 1).collect();
+            let mut decoder = Decoder::new(&s, &layout).unwrap();
+            decoder.set_frozen(&frozen);
+            let mut grads = Grads::new(&layout);
+            step(&mut decoder, &w, &c, 1.0, &mut grads);
+            grads.finish();
+            for (e, frozen) in layout.entries.iter().zip(&frozen) {
+                let (got, want) = (&grads.flat()[e.range()], &all[e.range()]);
+                let right = if *frozen { got.iter().all(|g| *g == 0.0) } else { got == want };
+                assert!(right, "{s:?}: {} frozen {frozen}", e.path);
+            }
+        }
+    }
+}
