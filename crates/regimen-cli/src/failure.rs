@@ -43,7 +43,14 @@ impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::Pipe,
-            _ => Self::Error(Error::failed(format!("cannot write the output: {error}"))),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Error(
+                Error::failed("cannot write the output: the disk is full")
+                    .remedy("free some space, or send the output elsewhere"),
+            ),
+            _ => Self::Error(
+                Error::failed(format!("cannot write the output: {error}"))
+                    .remedy("send the output elsewhere"),
+            ),
         }
     }
 }

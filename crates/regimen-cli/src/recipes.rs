@@ -93,6 +93,7 @@ fn from_disk(path: &str) -> Result<String> {
         Ok(bytes) => String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
             Error::usage(format!("{path} is not UTF-8 text: byte {at} is invalid"))
+                .remedy("check that it is a recipe, and save it as UTF-8")
         }),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => embedded(path).ok_or_else(|| no_recipe(path)),
         Err(e) => Err(Error::usage(format!("cannot read {path}: {e}"))),

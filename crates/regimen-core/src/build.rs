@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use regimen_base::{Key, Length, Result, Split};
+use regimen_base::{Error, Key, Length, Result, Split};
 use regimen_data::task::Task;
 use regimen_data::{
     Catalogue, ChatTemplate, Files, Ledger, Sampler, Source, TaskSource, Tokenizer, Transform,
@@ -184,6 +184,10 @@ impl Builder<'_> {
         let cx =
             BuildCx { tokenizer: Some(policy.tokenizer.clone()), context, weights: sources.weights.clone() };
         let sampler: Box<dyn Sampler> = build(&self.registry.sampler, node.table("sampler"), &cx)?;
+        if sources.catalogue.total(Split::Train) == Some(0) {
+            return Err(Error::data(format!("stream `{name}` has no rows to train on: all are held out"))
+                .remedy("lower `eval` of its data, or give more rows"));
+        }
         let ledger = Ledger::new(&sources.catalogue);
         let supply = Supply { catalogue: sources.catalogue, judges: sources.judges, sampler, ledger, key };
         let batch = node.opt_usize("batch").unwrap_or_else(|| stage.usize("batch"));

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use regimen_base::Result;
 use regimen_core::regimen::device_class;
-use regimen_core::run::{RunDir, Status};
+use regimen_core::run::{Checkpoint, RunDir, StageDir, Status};
 use regimen_nn::Device;
+use regimen_recipe::Resolved;
 
 use super::run;
 use crate::failure::Outcome;
@@ -25,7 +27,7 @@ impl Args {
         let resolved = target::resolved(&dir)?;
         let device = Device::by_name(resolved.root().str("device"))?;
         if let Ok(manifest) = dir.manifest() {
-            if manifest.status == Status::Complete {
+            if manifest.status == Status::Complete && has_its_end(&dir, &resolved)? {
                 tell(&format!("{shown} is complete: there is nothing to go on with"));
                 return run::finish(&dir);
             }
@@ -43,4 +45,15 @@ impl Args {
         tell(&format!("going on with {shown}"));
         run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device)
     }
+}
+
+/// Whether the checkpoint that ended the last training is there. A user who removed a damaged one wants it made again.
+fn has_its_end(dir: &RunDir, resolved: &Resolved) -> Result<bool> {
+    let Some(last) = resolved.stages().iter().rposition(|stage| stage.kind() != "eval") else {
+        return Ok(true);
+    };
+    let id = &resolved.plan().stages[last].id;
+    let stages = dir.stages()?;
+    let newest = stages.iter().find(|stage| stage.id() == id).map(StageDir::newest).transpose()?.flatten();
+    Ok(newest.as_ref().is_some_and(Checkpoint::is_last))
 }

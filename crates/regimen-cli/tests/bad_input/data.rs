@@ -19,9 +19,9 @@ fn refused_file(dir: &TempDir, file: &str, more: &[&str]) -> String {
 #[test]
 fn a_typo_in_a_key() {
     let dir = ready();
-    write(&dir, "bad.toml", &TEXT.replace("length =", "lenght ="));
+    write(&dir, "bad.toml", &TEXT.replace("batch =", "bacth ="));
     let told = refused_run(&dir, &[], 2);
-    assert!(told.contains("has no field `lenght`") && told.contains("did you mean `length`?"), "{told}");
+    assert!(told.contains("has no field `bacth`") && told.contains("did you mean `batch`?"), "{told}");
     assert!(told.contains("bad.toml:23:1"), "file, line and column: {told}");
     write(&dir, "bad.toml", TEXT);
     let told = refused_run(&dir, &["--set", "stage.train.lenght=3st"], 2);
@@ -63,7 +63,7 @@ fn a_row_without_the_needed_column() {
     let told = refused_file(&dir, "late.jsonl", &[]);
     assert!(told.contains("late.jsonl:51: the row has no column `text` (its columns are `txt`)"), "{told}");
     assert!(told.contains("did you mean `txt`?"), "{told}");
-    write(&dir, "other.jsonl", "{\"foo\":\"x\"}\n");
+    write(&dir, "other.jsonl", "{\"foo\":\"x\"}\n{\"foo\":\"y\"}\n{\"foo\":\"z\"}\n");
     let told = refused_file(&dir, "other.jsonl", &[]);
     assert!(told.contains("other.jsonl:1: ") && told.contains("`foo`"), "{told}");
     // the way out that the message names does lead out

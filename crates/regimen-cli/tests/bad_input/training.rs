@@ -10,7 +10,7 @@ use crate::program::{in_folder, inside, outcome};
 #[test]
 fn a_rate_that_makes_the_loss_not_finite() {
     let dir = ready();
-    for rate in ["1e10", "1e20", "1e30"] {
+    for rate in ["1e20", "1e30"] {
         let rate = format!("stage.train.lr={rate}");
         let more = ["--set", &rate, "--set", "stage.train.length=200st", "--name", "wild"];
         let told =

@@ -197,7 +197,8 @@ mod tests {
         assert_eq!((source.len(Split::Train), source.len(Split::Eval)), (Some(2), Some(1)));
         let one = open(&InMemory::new().with("d/a.jsonl", numbered(0..1)), 0.05).unwrap();
         assert_eq!((one.len(Split::Train), one.len(Split::Eval)), (Some(1), Some(0)));
-        assert!(open(&InMemory::new().with("d/a.jsonl", numbered(0..1)), 1.0).is_err());
+        let all = open(&InMemory::new().with("d/a.jsonl", numbered(0..3)), 1.0).unwrap();
+        assert_eq!((all.len(Split::Train), all.len(Split::Eval)), (Some(0), Some(3)));
     }
 
     #[test]
