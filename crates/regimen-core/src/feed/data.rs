@@ -118,24 +118,17 @@ impl DataFeed {
 
     fn unit(&self, example: Example, weight: f32) -> Result<Unit> {
         let id = example.id;
-        let source = || self.supply.catalogue.sources()[id.source as usize].name().to_owned();
+        let place = || self.supply.catalogue.place(id, Split::Train);
         let Body::Tokens(tokens) = example.body else {
             return Err(Error::usage(format!(
-                "the transforms of this stream leave item {} of `{}` without tokens",
-                id.index,
-                source()
+                "the transforms of this stream leave {} without tokens",
+                place()
             ))
             .remedy("end them with `chat` (conversations) or `text` (plain text)"));
         };
         if tokens.len() > self.context {
-            return Err(Error::data(format!(
-                "item {} of `{}` has {} tokens; the context is {}",
-                id.index,
-                source(),
-                tokens.len(),
-                self.context
-            ))
-            .remedy("add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`"));
+            return Err(Error::data(format!("{} has {} tokens; the context is {}", place(), tokens.len(), self.context))
+                .remedy("add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`"));
         }
         Ok(Unit { example: id, tokens, weight, advantage: None })
     }

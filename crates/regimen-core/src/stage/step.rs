@@ -73,6 +73,9 @@ impl Stage {
         let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
         let (params, grads) = self.policy.net.params_and_grads();
         self.optimizer.step(params, grads, StepCx { lr, scale });
+        if let Some(&bad) = params.flat().iter().find(|w| !w.is_finite()) {
+            return Err(self.diverged("a weight", f64::from(bad)));
+        }
         self.counters.step += 1;
         let r = &mut stepped.readings;
         r.set("loss", loss);
@@ -173,7 +176,7 @@ impl Stage {
     }
 
     fn diverged(&self, what: &str, value: f64) -> Error {
-        Error::failed(format!("{what} is {value} at step {} of stage `{}`", self.counters.step + 1, self.id))
+        Error::failed(format!("{what} is {value} at step {}", self.counters.step + 1))
             .remedy("lower `lr`, lengthen the warm-up, or lower `max-grad-norm`")
     }
 }
