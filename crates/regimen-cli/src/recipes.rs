@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use regimen_base::{Error, Exit, Result};
+use regimen_base::{Error, Exit, Length, Result};
 use regimen_recipe::{Choice, Recipe, Resolved};
 
 use crate::failure::Outcome;
@@ -29,6 +29,9 @@ pub struct Given {
     /// Where to compute: short for `--set device=NAME`
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
+    /// End every stage after so many optimiser steps at the most: a quick try of a long recipe
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_steps: Option<u64>,
 }
 
 impl Given {
@@ -45,7 +48,11 @@ impl Given {
     pub fn resolve(&self) -> Outcome<Resolved> {
         let recipe = read(&self.recipe)?;
         let catalogue = regimen_kit::registry().catalogue();
-        Ok(recipe.resolve(&catalogue, &Choice { arm: self.arm.as_deref(), sets: &self.sets() })?)
+        let mut sets = self.sets();
+        let resolved = recipe.resolve(&catalogue, &Choice { arm: self.arm.as_deref(), sets: &sets })?;
+        let Some(most) = self.max_steps else { return Ok(resolved) };
+        sets.extend(shortened(&resolved, most));
+        Ok(recipe.resolve(&catalogue, &Choice { arm: self.arm.as_deref(), sets: &sets })?)
     }
 
     /// What a run of it is called when nobody says.
@@ -59,6 +66,13 @@ impl Given {
             None => name,
         }
     }
+}
+
+/// The changes that end every longer stage after `most` steps.
+fn shortened(resolved: &Resolved, most: u64) -> Vec<String> {
+    let trained = resolved.stages().iter().filter(|stage| stage.kind() == "train");
+    let longer = trained.filter(|stage| !matches!(stage.length("length"), Length::Steps(n) if n <= most));
+    longer.map(|stage| format!("stage.{}.length={most}st", stage.str("id"))).collect()
 }
 
 /// Reads a recipe and what it builds on.

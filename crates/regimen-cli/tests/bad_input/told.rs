@@ -82,7 +82,8 @@ fn look(folder: &Path, checkpoints: &mut Vec<PathBuf>) {
     paths.sort();
     for path in paths {
         let name = path.file_name().expect("it has one").to_string_lossy().into_owned();
-        assert!(!name.ends_with(".tmp") && !name.ends_with(".old"), "left behind: {}", path.display());
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        assert!(ending != "tmp" && ending != "old", "left behind: {}", path.display());
         if path.is_symlink() {
             assert!(path.exists(), "{} points nowhere", path.display());
         } else if path.is_dir() {
@@ -90,8 +91,8 @@ fn look(folder: &Path, checkpoints: &mut Vec<PathBuf>) {
                 checkpoints.push(path.clone());
             }
             look(&path, checkpoints);
-        } else if name.ends_with(".jsonl") || name.ends_with(".json") {
-            whole(&path, name.ends_with('l'));
+        } else if ending == "jsonl" || ending == "json" {
+            whole(&path, ending == "jsonl");
         }
     }
 }
