@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use regimen_base::{Error, Key, Length, Result, Split};
+use regimen_data::sampler::Mix;
 use regimen_data::task::Task;
 use regimen_data::{
     Catalogue, ChatTemplate, Files, Ledger, Sampler, Source, TaskSource, Tokenizer, Transform,
@@ -98,6 +99,24 @@ impl Builder<'_> {
         Ok(Model { net, tokenizer })
     }
 
+    /// Every path of a data file that the recipe names.
+    pub fn data_paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for stage in self.resolved.stages() {
+            let streams = if stage.kind() == "train" { stage.map("stream") } else { Vec::new() };
+            let holders = streams.into_iter().map(|(_, node)| node).chain(stage.opt_table("eval"));
+            for data in
+                holders.flat_map(|holder| holder.list("data")).filter(|d| d.room() == Some(Room::Data))
+            {
+                let path = data.to_json().get("path").and_then(|p| p.as_str()).map(str::to_owned);
+                if let Some(path) = path.filter(|p| !paths.contains(p)) {
+                    paths.push(path);
+                }
+            }
+        }
+        paths
+    }
+
     fn sources(&self, data: &[Node], key: Key) -> Result<Sources> {
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         let (mut judges, mut names, mut weights) = (Judges::default(), Vec::new(), Vec::new());
@@ -183,7 +202,7 @@ impl Builder<'_> {
         let sources = self.sources(node.list("data"), key.child("source"))?;
         let cx =
             BuildCx { tokenizer: Some(policy.tokenizer.clone()), context, weights: sources.weights.clone() };
-        let sampler: Box<dyn Sampler> = build(&self.registry.sampler, node.table("sampler"), &cx)?;
+        let sampler = self.sampler(node.table("sampler"), &sources, &cx)?;
         if sources.catalogue.total(Split::Train) == Some(0) {
             return Err(Error::data(format!("stream `{name}` has no rows to train on: all are held out"))
                 .remedy("lower `eval` of its data, or give more rows"));
@@ -219,6 +238,14 @@ impl Builder<'_> {
         };
         let objectives = self.objectives(node, name, &cx)?;
         Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
+    }
+
+    /// The sampler that the stream names. Endless tasks cannot be shuffled: where the recipe is silent they are mixed.
+    fn sampler(&self, node: &Node, sources: &Sources, cx: &BuildCx) -> Result<Box<dyn Sampler>> {
+        if !node.given() && sources.catalogue.total(Split::Train).is_none() {
+            return Ok(Box::new(Mix::new(sources.weights.clone())));
+        }
+        build(&self.registry.sampler, node, cx)
     }
 
     fn transforms(&self, nodes: &[Node], cx: &BuildCx) -> Result<Vec<Box<dyn Transform>>> {

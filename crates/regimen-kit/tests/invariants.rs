@@ -89,3 +89,31 @@ fn another_seed_is_another_run() {
     };
     assert!(weights("5") != weights("6"));
 }
+
+/// Data that changed under a run would make its end depend on when it was stopped.
+#[test]
+fn changed_data_is_told_on_resume() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let data = tmp.path().join("data.txt");
+    std::fs::write(&data, "one line\n\nanother line\n\na third\n").expect("written");
+    let recipe = format!(
+        r#"
+tokenizer = "byte"
+model = {{ kind = "decoder", width = 16, layers = 1, heads = 2, max-positions = 64 }}
+[[stage]]
+id = "text"
+length = "4st"
+batch = 2
+stream.text.data = {{ kind = "text", path = {:?}, split = "blank-lines", eval = 0.0 }}
+stream.text.transform = ["text"]
+stream.text.objective = ["cross-entropy"]
+"#,
+        data.display().to_string()
+    );
+    let resolved = support::resolve(&recipe, &[]);
+    let path = tmp.path().join("run");
+    support::go(&resolved, &path, &mut support::Looker::stopping_after("text", 2)).expect("the first part");
+    std::fs::write(&data, "something else\n").expect("written");
+    let error = support::go(&resolved, &path, &mut support::Looker::default()).expect_err("other data");
+    assert!(error.to_string().contains("is not what it was when the run began"), "{error}");
+}

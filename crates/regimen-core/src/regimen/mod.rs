@@ -18,7 +18,7 @@ use crate::generate::Generator;
 use crate::model::Model;
 use crate::registry::Registry;
 use crate::run::{
-    Checkpoint, Clock, DeviceClass, LedgerRow, Manifest, RunDir, StageDir, Status, digest, host_facts,
+    Checkpoint, Clock, DeviceClass, Disk, LedgerRow, Manifest, RunDir, StageDir, Status, digest, host_facts,
     peak_memory,
 };
 use crate::stage::{End, Progress, Stage, train};
@@ -69,6 +69,7 @@ impl Regimen<'_> {
     pub fn run(&mut self) -> Result<Outcome> {
         let mut manifest = self.manifest();
         manifest.status = Status::Running;
+        self.same_data(&mut manifest)?;
         self.dir.write_manifest(&manifest)?;
         let outcome = self.stages(&mut manifest);
         manifest.status = match &outcome {
@@ -91,6 +92,22 @@ impl Regimen<'_> {
     fn write_report(&self, manifest: &Manifest) -> Result<()> {
         let report = report(self.dir, manifest, self.resolved)?;
         self.dir.write("report.html", crate::run::report::render(&report).as_bytes())
+    }
+
+    /// Notes the digests of the data files, or checks that they are still those that the run began with.
+    fn same_data(&self, manifest: &mut Manifest) -> Result<()> {
+        let mut now = BTreeMap::new();
+        for path in self.builder().data_paths() {
+            now.extend(Disk.digests(std::path::Path::new(&path))?);
+        }
+        if manifest.data.is_empty() {
+            manifest.data = now;
+        } else if let Some(path) = manifest.data.iter().find(|(path, digest)| now.get(*path) != Some(*digest))
+        {
+            return Err(Error::data(format!("{} is not what it was when the run began", path.0))
+                .remedy("put the file back as it was, or start a new run"));
+        }
+        Ok(())
     }
 
     fn manifest(&self) -> Manifest {
