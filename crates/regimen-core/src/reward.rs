@@ -37,6 +37,8 @@ pub struct Weighted {
 /// The rewards of one group: each part, and the weighted sum where it exists.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Scored {
+    /// The rewards' names, in the order of `parts`.
+    pub names: Vec<String>,
     /// Per reward, per episode.
     pub parts: Vec<Vec<Outcome>>,
     /// Per episode; `None` when a part failed or all abstained.
@@ -48,7 +50,8 @@ pub struct Scored {
 /// Scores a group with all rewards.
 pub fn score_group(rewards: &[Weighted], group: &Group, judge: Judge) -> Scored {
     let parts: Vec<Vec<Outcome>> = rewards.iter().map(|r| r.reward.score(group, judge)).collect();
-    let mut scored = Scored { parts, total: Vec::new(), errors: Vec::new() };
+    let names = rewards.iter().map(|r| r.name.clone()).collect();
+    let mut scored = Scored { names, parts, total: Vec::new(), errors: Vec::new() };
     for episode in 0..group.episodes.len() {
         let mut sum = None;
         let mut failed = false;

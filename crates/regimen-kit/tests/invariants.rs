@@ -117,3 +117,15 @@ stream.text.objective = ["cross-entropy"]
     let error = support::go(&resolved, &path, &mut support::Looker::default()).expect_err("other data");
     assert!(error.to_string().contains("is not what it was when the run began"), "{error}");
 }
+
+#[test]
+fn episodes_name_their_rewards() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let path = tmp.path().join("run");
+    run(SMALL, &[], &path);
+    let text =
+        std::fs::read_to_string(path.join("stages/03-rl/episodes/step_000001.jsonl")).expect("episodes");
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+    let names: Vec<&String> = first["rewards"].as_object().expect("rewards").keys().collect();
+    assert_eq!(names, ["format", "overlong", "verifier"]);
+}

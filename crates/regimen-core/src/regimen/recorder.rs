@@ -171,7 +171,7 @@ fn records(drawn: &[Drawn]) -> Vec<EpisodeRecord> {
                         Outcome::Score(x) => Some(*x),
                         _ => None,
                     };
-                    (i.to_string(), value)
+                    (scored.names[i].clone(), value)
                 };
                 let task = group.example.columns.get("task").and_then(|t| t.as_str()).unwrap_or(stream);
                 records.push(EpisodeRecord {
@@ -181,8 +181,8 @@ fn records(drawn: &[Drawn]) -> Vec<EpisodeRecord> {
                     completion: episode.text.clone(),
                     tokens: episode.completion().iter().map(|t| t.id).collect(),
                     rewards: scored.parts.iter().enumerate().map(part).collect(),
-                    reward: scored.total[e].unwrap_or(0.0),
-                    advantage: advantages[e].unwrap_or(0.0),
+                    reward: scored.total[e],
+                    advantage: advantages[e],
                     stop: episode.stop.name().to_owned(),
                     length: episode.drawn(),
                 });

@@ -27,10 +27,10 @@ pub struct EpisodeRecord {
     pub tokens: Vec<u32>,
     /// Every reward by its name; `null` where it abstained.
     pub rewards: BTreeMap<String, Option<f64>>,
-    /// Their weighted sum.
-    pub reward: f64,
-    /// Its advantage in its group.
-    pub advantage: f64,
+    /// Their weighted sum; `null` where one failed or all abstained, never 0 for it.
+    pub reward: Option<f64>,
+    /// Its advantage in its group; `null` where it is left out of the loss.
+    pub advantage: Option<f64>,
     /// Why it ended.
     pub stop: String,
     /// Tokens of the completion.
@@ -93,8 +93,8 @@ mod tests {
             completion: " \"42\"\u{1F600}".into(),
             tokens: vec![5, 0, 4_000_000_000],
             rewards: BTreeMap::from([("verifier".into(), Some(1.0)), ("format".into(), None)]),
-            reward: 0.1 + 0.2,
-            advantage: -0.0,
+            reward: Some(0.1 + 0.2),
+            advantage: Some(-0.0),
             stop: "stop-token".into(),
             length: 3,
         }

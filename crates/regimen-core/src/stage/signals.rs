@@ -17,8 +17,6 @@ pub struct Counters {
     pub units: u64,
     /// Floating-point operations, estimated: 6 × parameters a trained token, 2 × a read one.
     pub flops: f64,
-    /// Rewards that could not be computed.
-    pub reward_errors: u64,
 }
 
 impl Persist for Counters {
@@ -30,7 +28,6 @@ impl Persist for Counters {
             .with("generated", self.generated)
             .with("units", self.units)
             .with("flops", self.flops)
-            .with("reward-errors", self.reward_errors)
     }
 
     fn load(&mut self, mut state: State) -> Result<(), StateError> {
@@ -41,7 +38,6 @@ impl Persist for Counters {
             generated: state.take_u64("generated")?,
             units: state.take_u64("units")?,
             flops: state.take_f64("flops")?,
-            reward_errors: state.take_u64("reward-errors")?,
         };
         state.finish()
     }
