@@ -2,6 +2,7 @@
 
 mod anytime;
 mod bootstrap;
+mod claim;
 mod curve;
 mod fit;
 mod holm;
@@ -14,6 +15,9 @@ mod student;
 
 pub use anytime::{CoinSequence, MeanSequence};
 pub use bootstrap::Bootstrap;
+pub use claim::{
+    Beside, Cell, Claim, Design, Evidence, Outcome, Quantity, Reading, Rule, SeedValue, Table, Term, Verdict,
+};
 pub use curve::{Crossing, Curve, Side};
 pub use fit::{Fit, Law};
 pub use holm::holm;

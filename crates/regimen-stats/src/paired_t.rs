@@ -17,13 +17,14 @@ pub struct PairedT {
 }
 
 impl PairedT {
-    /// `None` for fewer than two differences, or where one is not finite.
+    /// `None` for fewer than two differences, or where one is not finite or so large that its square is not.
     pub fn new(differences: &[f64]) -> Option<Self> {
         if differences.len() < 2 || differences.iter().any(|d| !d.is_finite()) {
             return None;
         }
         let e = mean(differences)?;
-        Some(Self { mean: e.mean, se: e.sd / (e.n as f64).sqrt(), n: e.n })
+        let se = e.sd / (e.n as f64).sqrt();
+        (e.mean.is_finite() && se.is_finite()).then_some(Self { mean: e.mean, se, n: e.n })
     }
 
     /// Degrees of freedom, n − 1.
@@ -94,6 +95,7 @@ mod tests {
         assert_eq!(PairedT::new(&[1.0]), None);
         assert_eq!(PairedT::new(&[1.0, f64::NAN, 2.0]), None);
         assert_eq!(PairedT::new(&[1.0, f64::INFINITY]), None);
+        assert_eq!(PairedT::new(&[1e300, -1e300]), None);
     }
 
     #[test]

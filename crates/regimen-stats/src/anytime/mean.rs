@@ -18,6 +18,7 @@
 //! confidence sequence. No spread at all never gives E above 2·(n+1)^((n−1)/2), so at alpha = 0.05 nothing is decided
 //! before the fourth seed.
 
+use super::running;
 use crate::{Interval, PairedT, student};
 
 /// An e-process and confidence sequence for the mean of paired differences, over the seeds in their order.
@@ -25,9 +26,9 @@ use crate::{Interval, PairedT, student};
 pub struct MeanSequence<'a>(&'a [f64]);
 
 impl<'a> MeanSequence<'a> {
-    /// `None` where a difference is not finite.
+    /// `None` where a difference is not finite, or so large that a sum of squares may not be.
     pub fn new(differences: &'a [f64]) -> Option<Self> {
-        differences.iter().all(|d| d.is_finite()).then_some(Self(differences))
+        differences.iter().all(|d| d.abs() < 1e150).then_some(Self(differences))
     }
 
     /// The e-value after the last difference against "the mean is at most `threshold`"; 1 without any.
@@ -51,9 +52,16 @@ impl<'a> MeanSequence<'a> {
     /// The confidence sequence after the last difference: each end holds at every n at once with probability
     /// 1 − `alpha`, so it is the best end of all n so far. `None` while n is too small for any end.
     pub fn interval(&self, alpha: f64) -> Option<Interval> {
-        let at = |n: usize| Some((PairedT::new(&self.0[..n])?, critical(n, alpha)?));
-        let ends = (2..=self.0.len()).filter_map(at).map(|(t, c)| (t.mean - c * t.se, t.mean + c * t.se));
-        ends.reduce(|a, b| (a.0.max(b.0), a.1.min(b.1))).map(|(lo, hi)| Interval { lo, hi })
+        self.path(alpha).pop()?
+    }
+
+    /// The confidence sequence after every difference.
+    pub fn path(&self, alpha: f64) -> Vec<Option<Interval>> {
+        let at = |n: usize| {
+            let (t, c) = (PairedT::new(&self.0[..n])?, critical(n, alpha)?);
+            Some(Interval { lo: t.mean - c * t.se, hi: t.mean + c * t.se })
+        };
+        running((1..=self.0.len()).map(at))
     }
 }
 
