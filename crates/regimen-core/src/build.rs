@@ -237,6 +237,19 @@ impl Builder<'_> {
             }
         };
         let objectives = self.objectives(node, name, &cx)?;
+        if let Feed::Data(feed) = &feed
+            && let Some(at) = objectives.iter().position(|o| o.objective.needs().pairs)
+            && !feed.has_pairs()?
+        {
+            return Err(node.list("objective")[at]
+                .error(format!(
+                    "objective `{}` compares two replies, but the data of stream `{name}` are no preferences",
+                    objectives[at].name
+                ))
+                .remedy(
+                    "give rows with `chosen` and `rejected`, and the transforms `chat` and `train-on-reply`",
+                ));
+        }
         Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
     }
 
@@ -278,6 +291,12 @@ impl Builder<'_> {
                     .remedy("add rollout = { kind = \"group\" }, a reward and an advantage"));
             }
             let coef = node.f64("coef");
+            if objective.needs().pairs && stream.opt_table("rollout").is_some() {
+                return Err(node.error(format!(
+                    "objective `{}` compares two given replies; a rollout has none",
+                    node.kind()
+                )));
+            }
             objectives.push(Weighted { name: node.kind().to_owned(), coef, reduce: reduce(node), objective });
         }
         Ok(objectives)

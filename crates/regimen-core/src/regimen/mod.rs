@@ -13,7 +13,7 @@ use regimen_nn::{Device, Net};
 use regimen_recipe::{Node, Resolved, StagePlan, Start};
 
 use crate::build::Builder;
-use crate::evaluate::SetResult;
+use crate::evaluate::{SetResult, Subject};
 use crate::generate::Generator;
 use crate::model::Model;
 use crate::registry::Registry;
@@ -151,7 +151,7 @@ impl Regimen<'_> {
             let mut model = self.start(&plan.from)?;
             self.observer.stage(&plan.id, 0, 0, model.parameters());
             let mut generator = Generator::new(model.shape());
-            self.evaluate(node.table("eval"), &mut model, &mut generator, 0, dir)?;
+            return self.evaluate(node.table("eval"), &mut model, &mut generator, 0, dir);
         }
         Ok(Outcome::Complete)
     }
@@ -186,7 +186,14 @@ impl Regimen<'_> {
                     };
                     let evaluation =
                         builder.evaluation(eval, &stage.policy.tokenizer, stage.policy.shape())?;
-                    evaluation.run(&mut stage.policy, &mut stage.generator, stage.counters.step)
+                    // the row of this step must be in the metrics whenever the run is stopped, so this one is not cut short
+                    let mut subject = Subject {
+                        model: &mut stage.policy,
+                        generator: &mut stage.generator,
+                        version: stage.counters.step,
+                        go: &|| true,
+                    };
+                    Ok(evaluation.run(&mut subject)?.unwrap_or_default())
                 };
                 let mut recorder = Recorder::new(dir, rows, step, periods, self.observer, &mut evaluate)?;
                 let end = train(&mut stage, &mut recorder);
@@ -205,7 +212,7 @@ impl Regimen<'_> {
         if let Some(eval) = eval {
             let version = stage.counters.step;
             let Stage { policy, generator, .. } = &mut stage;
-            self.evaluate(eval, policy, generator, version, dir)?;
+            return self.evaluate(eval, policy, generator, version, dir);
         }
         Ok(Outcome::Complete)
     }
@@ -277,6 +284,7 @@ impl Regimen<'_> {
         read_folder(path, self.files, self.device)
     }
 
+    /// Evaluates at a stage's end. Where it is interrupted nothing is written, and the resumed run begins it again.
     fn evaluate(
         &mut self,
         eval: &Node,
@@ -284,12 +292,14 @@ impl Regimen<'_> {
         generator: &mut Generator,
         version: u64,
         dir: &StageDir,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
-        let results = evaluation.run(model, generator, version)?;
+        let go = || !self.observer.interrupted();
+        let results = evaluation.run(&mut Subject { model, generator, version, go: &go })?;
+        let Some(results) = results else { return Ok(Outcome::Interrupted) };
         summary::write_results(self.dir, dir, &results)?;
         self.observer.evaluated(dir.id(), &results);
-        Ok(())
+        Ok(Outcome::Complete)
     }
 }
 

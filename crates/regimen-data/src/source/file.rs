@@ -72,7 +72,7 @@ impl FileSource {
                 Body::Preference { prompt, chosen, rejected } => {
                     Box::new(prompt.iter().chain(chosen).chain(rejected).map(|m| m.content.as_str()))
                 }
-                Body::Tokens(_) => Box::new(std::iter::empty()),
+                Body::Tokens(_) | Body::Pair { .. } => Box::new(std::iter::empty()),
             }
         })
     }

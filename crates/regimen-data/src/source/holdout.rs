@@ -31,7 +31,7 @@ fn hash(example: &Example) -> u64 {
         Body::Messages(messages) => feed_all(&mut hasher, messages),
         // by the prompt alone: two pairs over one prompt belong together
         Body::Preference { prompt, .. } => feed_all(&mut hasher, prompt),
-        Body::Tokens(tokens) => tokens.iter().for_each(|t| {
+        body => body.sequences().into_iter().flatten().for_each(|t| {
             hasher.update(&t.id.to_le_bytes());
         }),
     }

@@ -77,11 +77,11 @@ pub fn resolve(text: &str, sets: &[&str]) -> Resolved {
         .unwrap_or_else(|r| panic!("{}", r.render(false)))
 }
 
-/// Runs (or resumes) a recipe in `path`.
+/// Runs (or resumes) a recipe in `path`, on the device that the recipe names.
 pub fn go(resolved: &Resolved, path: &Path, looker: &mut Looker) -> Result<Outcome> {
     let dir = if path.exists() { RunDir::open(path)? } else { RunDir::create(path)? };
     let registry = regimen_kit::registry();
-    let device = Device::cpu();
+    let device = Device::by_name(resolved.root().str("device"))?;
     Regimen { resolved, registry: &registry, files: &Folder, device: &device, dir: &dir, observer: looker }
         .run()
 }
