@@ -1,7 +1,10 @@
 //! Intervals for proportions.
 
+use serde::{Deserialize, Serialize};
+use statrs::function::beta::inv_beta_reg;
+
 /// A closed interval.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub lo: f64,
@@ -24,6 +27,15 @@ pub fn wilson(successes: f64, n: u64) -> Interval {
     let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
     Interval { lo: (centre - half).max(0.0), hi: (centre + half).min(1.0) }
+}
+
+/// The exact interval of Clopper & Pearson (1934) with `alpha` on each side. Its lower end is above 1/2 exactly where
+/// the sign test rejects at `alpha`. Without any trial it is all of [0, 1].
+pub fn clopper_pearson(wins: u64, n: u64, alpha: f64) -> Interval {
+    let (k, l) = (wins as f64, (n - wins) as f64);
+    let lo = if wins == 0 { 0.0 } else { inv_beta_reg(k, l + 1.0, alpha) };
+    let hi = if wins == n { 1.0 } else { inv_beta_reg(k + 1.0, l, 1.0 - alpha) };
+    Interval { lo, hi }
 }
 
 #[cfg(test)]
