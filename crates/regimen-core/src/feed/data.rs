@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use regimen_base::{Error, Persist, Result, Split, State, StateError};
+use regimen_base::{Error, Persist, Result, ResultExt, Split, State, StateError};
 use regimen_data::{Body, Example, ExampleId};
 use regimen_data::{Notes, Transform, apply_all};
 
@@ -90,10 +90,11 @@ impl DataFeed {
                 let id = ExampleId { source: s as u32, index: i * len / take };
                 let example = self.supply.catalogue.get(id, Split::Train)?;
                 let key = self.supply.key.child("probe").at(i);
-                for done in apply_all(&self.transforms, example, key, &mut Notes::default())? {
-                    if let Body::Tokens(t) = &done.body {
+                let done = apply_all(&self.transforms, example, key, &mut Notes::default());
+                for done in done.within(|| source.place(id.index, Split::Train))? {
+                    for sequence in done.body.sequences() {
                         units += 1;
-                        tokens += t.len() as u64;
+                        tokens += sequence.len() as u64;
                     }
                 }
                 seen += 1;
@@ -107,7 +108,8 @@ impl DataFeed {
         self.taken = 0;
         let (draw, example) = self.supply.draw()?;
         let key = self.supply.view_key(&draw);
-        for example in apply_all(&self.transforms, example, key, &mut self.notes)? {
+        let place = || self.supply.catalogue.place(draw.id, Split::Train);
+        for example in apply_all(&self.transforms, example, key, &mut self.notes).within(place)? {
             let unit = self.unit(example, draw.weight)?;
             if unit.tokens.iter().skip(1).any(|t| t.weight != 0.0) {
                 self.waiting.push_back(unit);
