@@ -38,6 +38,9 @@ pub struct Builder<'a> {
 /// Bytes of activations that a micro-batch may take when the recipe does not say how many tokens it has.
 const ACTIVATION_BYTES: usize = 512 << 20;
 
+/// Bytes of each data set that a tokenizer is trained on.
+const TOKENIZER_BYTES: usize = 256 << 20;
+
 /// How many examples are looked at to turn epochs and tokens into steps.
 const PROBE: u64 = 256;
 
@@ -80,7 +83,7 @@ impl Builder<'_> {
                             .push_str(&build(&self.registry.task, data, &BuildCx::default())?.alphabet());
                     } else {
                         let set = build(&self.registry.data, data, &BuildCx::default())?;
-                        material.texts.extend(set.open(0, self.files)?.texts().map(str::to_owned));
+                        material.texts.extend(set.open(0, self.files)?.texts(TOKENIZER_BYTES)?);
                     }
                 }
             }

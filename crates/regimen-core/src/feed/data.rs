@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use regimen_base::{Error, Key, Persist, Result, Split, State, StateError};
+use regimen_base::{Error, Key, Persist, Result, ResultExt, Split, State, StateError};
 use regimen_data::{Body, Example, ExampleId};
 use regimen_data::{Notes, Transform, apply_all};
 
@@ -138,8 +138,9 @@ impl DataFeed {
     /// The rows of an example that have something to learn.
     fn rows(&self, example: Example, weight: f32, key: Key, notes: &mut Notes) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for example in apply_all(&self.transforms, example, key, notes)? {
-            let id = example.id;
+        let id = example.id;
+        let place = || self.supply.catalogue.place(id, Split::Train);
+        for example in apply_all(&self.transforms, example, key, notes).within(place)? {
             let unit = |tokens, side| Unit { example: id, tokens, weight, advantage: None, side };
             let row = match example.body {
                 Body::Tokens(tokens) => vec![unit(tokens, None)],

@@ -54,7 +54,9 @@ impl Transform for MaxLength {
                 return Ok(Vec::new());
             }
             Over::Truncate => {
-                sequences.iter_mut().for_each(|s| s.truncate(self.tokens));
+                for sequence in &mut sequences {
+                    sequence.truncate(self.tokens);
+                }
                 if sequences.iter().any(|s| s.iter().skip(1).all(|t| t.weight == 0.0)) {
                     notes.add("dropped: nothing to train on was left after truncation", id);
                     return Ok(Vec::new());

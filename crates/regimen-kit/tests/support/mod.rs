@@ -10,7 +10,7 @@ use regimen_core::evaluate::SetResult;
 use regimen_core::regimen::{Observer, Outcome, Regimen};
 use regimen_core::run::RunDir;
 use regimen_core::stage::Progress;
-use regimen_data::Files;
+use regimen_data::{Files, InMemory, Parts};
 use regimen_nn::Device;
 use regimen_recipe::{Choice, Recipe, Resolved};
 
@@ -24,6 +24,10 @@ impl Files for Folder {
 
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
         fs::read(path).map_err(|e| regimen_base::Error::failed(format!("{}: {e}", path.display())))
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn Parts>> {
+        InMemory::new().with(path, self.read(path)?).open(path)
     }
 }
 
