@@ -134,7 +134,8 @@ pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device:
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
     let mut display = Display::open()?;
-    let ended = Regimen { resolved, registry, files: &Disk, device, dir, observer: &mut display }.run();
+    let ended =
+        Regimen { resolved, registry, files: &Disk, device, dir, cache: None, observer: &mut display }.run();
     display.close();
     let how = match &ended {
         Ok(Ended::Complete) => json!({ "outcome": "complete" }),

@@ -45,7 +45,7 @@ pub use clock::Clock;
 pub use directory::RunDir;
 pub use disk::Disk;
 pub use episodes::EpisodeRecord;
-pub use host::{host_facts, peak_memory};
+pub use host::{host_facts, peak_memory, program_digest};
 pub use journal::Journal;
 pub use manifest::{DeviceClass, LedgerRow, Manifest, Status, digest};
 pub use metrics::{Metrics, MetricsRow, is_measured_by_clock};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::Result;
 use regimen_core::evaluate::SetResult;
 use regimen_core::regimen::{Observer, Outcome, Regimen};
-use regimen_core::run::RunDir;
+use regimen_core::run::{Cache, RunDir};
 use regimen_core::stage::Progress;
 use regimen_data::{Files, InMemory, Parts};
 use regimen_nn::Device;
@@ -83,11 +83,29 @@ pub fn resolve(text: &str, sets: &[&str]) -> Resolved {
 
 /// Runs (or resumes) a recipe in `path`, on the device that the recipe names.
 pub fn go(resolved: &Resolved, path: &Path, looker: &mut Looker) -> Result<Outcome> {
+    go_with(resolved, path, None, looker)
+}
+
+/// The same with a cache of stage outputs.
+pub fn go_with(
+    resolved: &Resolved,
+    path: &Path,
+    cache: Option<&Cache>,
+    looker: &mut Looker,
+) -> Result<Outcome> {
     let dir = if path.exists() { RunDir::open(path)? } else { RunDir::create(path)? };
     let registry = regimen_kit::registry();
     let device = Device::by_name(resolved.root().str("device"))?;
-    Regimen { resolved, registry: &registry, files: &Folder, device: &device, dir: &dir, observer: looker }
-        .run()
+    Regimen {
+        resolved,
+        registry: &registry,
+        files: &Folder,
+        device: &device,
+        dir: &dir,
+        cache,
+        observer: looker,
+    }
+    .run()
 }
 
 /// Runs a recipe from beginning to end.
