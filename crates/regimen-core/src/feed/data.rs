@@ -137,56 +137,43 @@ impl DataFeed {
 
     /// The rows of an example that have something to learn.
     fn rows(&self, example: Example, weight: f32, key: Key, notes: &mut Notes) -> Result<Vec<Row>> {
-        let id = example.id;
         let mut rows = Vec::new();
-        let mut chosen = None;
         for example in apply_all(&self.transforms, example, key, notes)? {
-            let unit = self.unit(example, weight)?;
-            match (unit.side, chosen.take()) {
-                (None, None) => rows.push(vec![unit]),
-                (Some(Side::Chosen), None) => chosen = Some(unit),
-                (Some(Side::Rejected), Some(chosen)) => rows.push(vec![chosen, unit]),
-                _ => notes.add("lost one side of the preference", id),
-            }
-        }
-        if chosen.is_some() {
-            notes.add("lost one side of the preference", id);
+            let id = example.id;
+            let unit = |tokens, side| Unit { example: id, tokens, weight, advantage: None, side };
+            let row = match example.body {
+                Body::Tokens(tokens) => vec![unit(tokens, None)],
+                Body::Pair { chosen, rejected } => {
+                    vec![unit(chosen, Some(Side::Chosen)), unit(rejected, Some(Side::Rejected))]
+                }
+                _ => return Err(self.without_tokens(id)),
+            };
+            self.must_fit(&row)?;
+            rows.push(row);
         }
         rows.retain(|row| row.iter().all(learns));
         Ok(rows)
     }
 
-    fn unit(&self, example: Example, weight: f32) -> Result<Unit> {
-        let id = example.id;
-        let side = side(&example);
-        let place = || self.supply.catalogue.place(id, Split::Train);
-        let Body::Tokens(tokens) = example.body else {
-            return Err(Error::usage(format!(
-                "the transforms of this stream leave {} without tokens",
-                place()
-            ))
-            .remedy("end them with `chat` (conversations) or `text` (plain text)"));
-        };
-        if tokens.len() > self.context {
-            return Err(Error::data(format!("{} has {} tokens; the context is {}", place(), tokens.len(), self.context))
-                .remedy("add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`"));
-        }
-        Ok(Unit { example: id, tokens, weight, advantage: None, side })
+    fn without_tokens(&self, id: ExampleId) -> Error {
+        let place = self.supply.catalogue.place(id, Split::Train);
+        Error::usage(format!("the transforms of this stream leave {place} without tokens"))
+            .remedy("end them with `chat` (conversations) or `text` (plain text)")
+    }
+
+    fn must_fit(&self, row: &[Unit]) -> Result<()> {
+        let Some(long) = row.iter().find(|unit| unit.tokens.len() > self.context) else { return Ok(()) };
+        let place = self.supply.catalogue.place(long.example, Split::Train);
+        let what = format!("{place} has {} tokens; the context is {}", long.tokens.len(), self.context);
+        Err(Error::data(what).remedy(
+            "add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`",
+        ))
     }
 }
 
 /// Whether any token of a document carries loss.
 fn learns(unit: &Unit) -> bool {
     unit.tokens.iter().skip(1).any(|t| t.weight != 0.0)
-}
-
-/// What the transform `chat` says of an example that it made of a preference.
-fn side(example: &Example) -> Option<Side> {
-    match example.columns.get("side")?.as_str()? {
-        "chosen" => Some(Side::Chosen),
-        "rejected" => Some(Side::Rejected),
-        _ => None,
-    }
 }
 
 impl Persist for DataFeed {

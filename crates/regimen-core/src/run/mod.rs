@@ -15,6 +15,7 @@
 //! `manifest.json` and the report.
 
 mod atomic;
+mod cache;
 mod checkpoint;
 #[cfg(test)]
 mod checkpoint_tests;
@@ -38,6 +39,7 @@ mod storage;
 mod tensorboard;
 mod trouble;
 
+pub use cache::{Cache, Claim, Facts, Found, Kept};
 pub use checkpoint::Checkpoint;
 pub use clock::Clock;
 pub use directory::RunDir;
