@@ -1,6 +1,7 @@
 //! Statistics over runs and items, and the rules by which a claim about them holds. Pure functions of numbers.
 
 mod anytime;
+mod beta;
 mod bootstrap;
 mod claim;
 mod curve;

@@ -1,7 +1,8 @@
 //! Tests that look at signs: the exact sign-flip test, and the sign test.
 
 use regimen_base::Key;
-use statrs::function::beta::beta_reg;
+
+use crate::beta;
 
 /// Up to this many differences all 2ⁿ flips are counted.
 const EXACT: usize = 20;
@@ -45,7 +46,7 @@ pub fn sign_test(wins: u64, n: u64) -> f64 {
     if wins == 0 {
         return 1.0;
     }
-    beta_reg(wins as f64, (n - wins) as f64 + 1.0, 0.5)
+    beta::share(wins as f64, (n - wins) as f64 + 1.0, 0.5)
 }
 
 #[cfg(test)]

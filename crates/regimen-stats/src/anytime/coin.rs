@@ -4,9 +4,8 @@
 //! q > p against p has an expected factor of at most 1 at every seed under any such null; mixed over q uniform on
 //! (p, 1) it is a supermartingale with a closed form in the incomplete beta function (after Robbins 1970).
 
-use statrs::function::beta::{beta_reg, ln_beta};
-
 use crate::Interval;
+use crate::beta::{ln_beta, share};
 
 /// An e-process and confidence sequence for the chance of a win.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +23,7 @@ impl CoinSequence {
     /// The e-value after these seeds against "a win has at most probability `p`", 0 < p < 1.
     pub fn e_above(self, p: f64) -> f64 {
         let (k, l) = (self.wins as f64, (self.n - self.wins) as f64);
-        let mixed = ln_beta(k + 1.0, l + 1.0) + beta_reg(l + 1.0, k + 1.0, 1.0 - p).ln();
+        let mixed = ln_beta(k + 1.0, l + 1.0) + share(l + 1.0, k + 1.0, 1.0 - p).ln();
         (mixed - (1.0 - p).ln() - k * p.ln() - l * (1.0 - p).ln()).exp()
     }
 

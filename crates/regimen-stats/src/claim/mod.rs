@@ -55,11 +55,11 @@ impl Claim {
         Self { design: Design::Anytime, ..self }
     }
 
-    /// Refuses what could never be decided: an alpha outside (0, 0.5), seeds that repeat or are too few for the rule to
+    /// Refuses what could never be decided: an alpha outside [0.0001, 0.5), seeds that repeat or are too few for the rule to
     /// hold whatever they show, empty lists, windows and margins that make no sense.
     pub fn check(&self) -> Result<()> {
-        if !(self.alpha > 0.0 && self.alpha < 0.5) {
-            return Err(Error::usage(format!("alpha is {}, not between 0 and 0.5", self.alpha)));
+        if !(self.alpha >= 1e-4 && self.alpha < 0.5) {
+            return Err(Error::usage(format!("alpha is {}, not between 0.0001 and 0.5", self.alpha)));
         }
         for (i, seed) in self.seeds.iter().enumerate() {
             if self.seeds[..i].contains(seed) {
