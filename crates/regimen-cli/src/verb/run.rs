@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::failure::{Outcome, Stop};
 use crate::out::tell;
-use crate::preflight::{self, Depth, Load};
+use crate::preflight::{self, Depth, Examined, Load};
 use crate::progress::Display;
 use crate::recipes::Given;
 use crate::{args, number, out, scores};
@@ -38,7 +38,10 @@ impl Args {
         let resolved = self.given.resolve()?;
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_kit::registry();
-        let loads = preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
+        let Examined { loads, findings, .. } =
+            preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
+        findings.notes.iter().for_each(|note| tell(&format!("data: {note}")));
+        findings.tell()?;
         let room = preflight::room();
         preflight::must_fit(&loads, room)?;
         if let Some(line) = preflight::is_tight(&loads, room) {
