@@ -42,7 +42,7 @@ impl Args {
             let Examined { loads, findings, .. } =
                 preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
             for note in &findings.notes {
-                writeln!(out, "data: {note}")?;
+                writeln!(out, "{note}")?;
             }
             out.flush()?;
             if let Some(arm) = arm.as_ref().filter(|_| !findings.all.is_empty()) {

@@ -85,7 +85,14 @@ fn role(role: Role) -> (&'static str, u8) {
 
 /// A token on one line; borders between tokens are shown by `│`.
 fn visible(token: &str) -> String {
-    token.replace('\n', "⏎").replace('\t', "⇥").replace('\r', "␍")
+    // what rows say may not steer the terminal
+    let shown = |c: char| match c {
+        '\n' => '⏎',
+        '\t' => '⇥',
+        c if c.is_control() => '·',
+        c => c,
+    };
+    token.chars().map(shown).collect()
 }
 
 fn text(sequence: &Sequence, colour: bool) -> String {
@@ -99,10 +106,9 @@ fn text(sequence: &Sequence, colour: bool) -> String {
         let mark = if run.weight == 0.0 { " ".to_owned() } else { "●".to_owned() };
         let line = format!("{mark} {name:<9} {:<5} {said}", run.weight);
         let bold = if run.weight == 0.0 { "" } else { "1;" };
-        let _ = match colour {
-            true => writeln!(out, "  \x1b[{bold}{code}m{line}\x1b[0m"),
-            false => writeln!(out, "  {line}"),
-        };
+        let (before, after) =
+            if colour { (format!("\x1b[{bold}{code}m"), "\x1b[0m") } else { (String::new(), "") };
+        let _ = writeln!(out, "  {before}{line}{after}");
     }
     out.push('\n');
     out

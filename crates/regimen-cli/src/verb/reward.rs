@@ -110,7 +110,13 @@ fn value(x: Option<f64>) -> String {
 
 /// One line of at most `width` characters.
 fn short(text: &str, width: usize) -> String {
-    let line = text.replace('\n', "⏎");
+    // what a model writes may not steer the terminal
+    let shown = |c: char| match c {
+        '\n' => '⏎',
+        c if c.is_control() => '·',
+        c => c,
+    };
+    let line: String = text.chars().map(shown).collect();
     if line.chars().count() <= width {
         line
     } else {

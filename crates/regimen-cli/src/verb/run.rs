@@ -40,7 +40,7 @@ impl Args {
         let registry = regimen_kit::registry();
         let Examined { loads, findings, .. } =
             preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
-        findings.notes.iter().for_each(|note| tell(&format!("data: {note}")));
+        findings.notes.iter().for_each(|note| tell(note));
         findings.tell()?;
         let room = preflight::room();
         preflight::must_fit(&loads, room)?;

@@ -284,4 +284,6 @@ fn weight(message: &Message) -> f32 {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

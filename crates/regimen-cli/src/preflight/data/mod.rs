@@ -39,8 +39,8 @@ pub struct Setting {
     pub stops: Option<Vec<u32>>,
     /// Whether the recipe says that every token is meant to be trained on.
     pub everything: bool,
-    /// Whether a reward is handed every column.
-    pub reads_columns: bool,
+    /// The programs that rewards run; they are handed every column.
+    pub programs: Vec<String>,
 }
 
 impl Setting {
@@ -52,7 +52,7 @@ impl Setting {
             truncates: None,
             stops: None,
             everything: false,
-            reads_columns: stream.list("reward").iter().any(|r| r.kind() == "program"),
+            programs: stream.list("reward").iter().filter(|r| r.kind() == "program").map(command).collect(),
         };
         for node in stream.list("transform") {
             let transform = build(&registry.transform, node, &cx)?;
@@ -66,6 +66,16 @@ impl Setting {
             }
         }
         Ok(setting)
+    }
+}
+
+/// What a reward of the kind `program` runs.
+fn command(reward: &Node) -> String {
+    match reward.to_json().get("command") {
+        Some(serde_json::Value::Array(words)) => {
+            words.iter().filter_map(|w| w.as_str()).collect::<Vec<_>>().join(" ")
+        }
+        other => other.and_then(|c| c.as_str()).unwrap_or_default().to_owned(),
     }
 }
 
@@ -125,6 +135,9 @@ fn static_data(feed: &DataFeed, setting: &Setting, within: &str, report: &mut Re
 }
 
 fn rollouts(feed: &RolloutFeed, setting: &Setting, within: &str, report: &mut Report) -> Result<()> {
+    for command in &setting.programs {
+        report.findings.note(format!("program: {within} runs `{command}`"));
+    }
     let looked = look(&feed.supply, &[], report.findings);
     texts::specials(&looked, setting, report.findings);
     texts::columns(&looked, setting, report.findings);

@@ -37,7 +37,7 @@ pub fn dry_run(feed: &RolloutFeed, tokenizer: &Tokenizer, findings: &mut Finding
         }
     }
     if tried.is_empty() && without > 0 {
-        findings.note("no row holds a right answer, so the rewards were not tried".to_owned());
+        findings.note("rewards: no row holds a right answer, so the rewards were not tried".to_owned());
     }
     failed(&tried, findings);
     let scored: Vec<_> = tried.iter().filter_map(|t| Some((t, t.gold?, t.junk?))).collect();

@@ -69,9 +69,9 @@ pub fn look(supply: &Supply, transforms: &[Box<dyn Transform>], findings: &mut F
             findings.refused(&place, count, &error);
         }
         if files {
-            findings.note(source.describe());
+            findings.note(format!("data: {}", source.describe()));
             if take < all {
-                findings.note(format!("{}: looked closely at {take} of {all} rows", source.name()));
+                findings.note(format!("data: {}: looked closely at {take} of {all} rows", source.name()));
             }
         }
     }

@@ -35,7 +35,7 @@ pub fn specials(looked: &Looked, setting: &Setting, findings: &mut Findings) {
     let rendered = matches!(row.example.body, Body::Text(_));
     findings.warning(
         "special-in-text",
-        format!("{}: the text contains `{name}`; so do {} of {} such tokens", row.place, found.len(), rows_of(looked.rows.len())),
+        format!("{}: the text contains `{name}`; {} of {} have such tokens", row.place, found.len(), rows_of(looked.rows.len())),
         if rendered {
             "they are read as plain characters; if the rows are conversations that were rendered before, give `messages` and the transform `chat`"
         } else {
@@ -73,7 +73,7 @@ const READ: [&str; 12] = [
 
 /// Columns that nothing reads.
 pub fn columns(looked: &Looked, setting: &Setting, findings: &mut Findings) {
-    if !looked.from_files || setting.reads_columns {
+    if !looked.from_files || !setting.programs.is_empty() {
         return;
     }
     let names: BTreeSet<&str> = looked
