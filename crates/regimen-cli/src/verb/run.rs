@@ -15,7 +15,11 @@ use crate::out::tell;
 use crate::preflight::{self, Depth, Examined, Load};
 use crate::progress::Display;
 use crate::recipes::Given;
+use crate::verb::resume;
 use crate::{args, number, out, scores};
+
+/// The resolved recipe, in the run's directory.
+const RECIPE: &str = "recipe.resolved.toml";
 
 #[derive(clap::Args)]
 #[command(
@@ -36,10 +40,35 @@ pub struct Args {
 impl Args {
     pub fn go(self) -> Outcome {
         let resolved = self.given.resolve()?;
+        let seeds = self.given.seeds(&resolved);
+        if seeds.is_empty() {
+            return self.one(&resolved);
+        }
+        let name = self.name.clone().unwrap_or_else(|| self.given.run_name(&resolved));
+        for &seed in seeds {
+            let given = self.given.with_seed(seed);
+            let resolved = given.resolve()?;
+            let name = Some(format!("{name}-seed{seed}"));
+            Self { given, name, out: self.out.clone() }.of_several(&resolved)?;
+        }
+        Ok(())
+    }
+
+    /// A run that may have been made, or begun, when the same recipe was run before.
+    fn of_several(&self, resolved: &Resolved) -> Outcome {
+        let path = self.out.join(self.name.as_deref().unwrap_or_default());
+        let written = || RunDir::view(&path)?.read(RECIPE);
+        if path.join("stages").is_dir() && written()? == resolved.to_toml().as_bytes() {
+            return resume::go_on(&path);
+        }
+        self.one(resolved)
+    }
+
+    fn one(&self, resolved: &Resolved) -> Outcome {
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_kit::registry();
         let Examined { loads, findings, .. } =
-            preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
+            preflight::examine(resolved, &registry, &device, Depth::Quick)?;
         findings.notes.iter().for_each(|note| tell(note));
         findings.tell()?;
         let room = preflight::room();
@@ -47,10 +76,10 @@ impl Args {
         if let Some(line) = preflight::is_tight(&loads, room) {
             tell(&format!("note: {line}"));
         }
-        let dir = RunDir::create(&self.place(&resolved)?)?;
-        dir.write("recipe.resolved.toml", resolved.to_toml().as_bytes())?;
+        let dir = RunDir::create(&self.place(resolved)?)?;
+        dir.write(RECIPE, resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));
-        carry_out(&dir, &resolved, &registry, &device)
+        carry_out(&dir, resolved, &registry, &device)
     }
 
     /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
@@ -108,7 +137,8 @@ pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device:
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
     let mut display = Display::open()?;
-    let ended = Regimen { resolved, registry, files: &Disk, device, dir, observer: &mut display }.run();
+    let ended =
+        Regimen { resolved, registry, files: &Disk, device, dir, cache: None, observer: &mut display }.run();
     display.close();
     let how = match &ended {
         Ok(Ended::Complete) => json!({ "outcome": "complete" }),
