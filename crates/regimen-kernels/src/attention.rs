@@ -12,6 +12,7 @@ pub(crate) use backward::{Saved, backward};
 pub(crate) use one::attend_one;
 pub use whole::{Heads, causal, causal_backward};
 
+use crate::buffer::grow;
 use crate::gemm::{Operands, product};
 use crate::math::{exp, ln};
 use crate::par::{Block, Shared};
@@ -165,12 +166,6 @@ pub(crate) struct AttentionScratch {
     dscores: Vec<f32>,
     dk: Vec<f32>,
     dv: Vec<f32>,
-}
-
-fn grow(v: &mut Vec<f32>, len: usize) {
-    if v.len() < len {
-        v.resize(len, 0.0);
-    }
 }
 
 /// One document's rows of q, k, v for one key-value head: q at column `q_at` (its `group` query heads beside each

@@ -1,6 +1,7 @@
 //! Matrix products. Every element of C is one chain of fused multiply-adds in k order, from C's old value when
 //! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
 
+use crate::buffer::grow;
 use crate::par::{self, Block, Shared};
 use crate::simd::{LANES, Simd, simd};
 use crate::tile::{self, Tile};
@@ -46,10 +47,7 @@ impl PackedMatrix {
     /// Sets the size; contents are then written panel by panel.
     pub(crate) fn resize(&mut self, n: usize, k: usize) {
         (self.n, self.k) = (n, k);
-        let len = n.div_ceil(LANES) * k * LANES;
-        if self.data.len() < len {
-            self.data.resize(len, 0.0);
-        }
+        grow(&mut self.data, n.div_ceil(LANES) * k * LANES);
     }
 
     pub(crate) fn shared(&mut self) -> Shared<'_> {

@@ -1,7 +1,7 @@
 //! One optimiser step.
 
 use regimen_base::{Error, Result};
-use regimen_kernels::global_norm;
+use regimen_kernels::{first_not_finite, global_norm};
 
 use super::gradient::{Work, accumulate};
 use super::{Feed, Stage, Stream};
@@ -73,7 +73,7 @@ impl Stage {
         let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
         let (params, grads) = self.policy.net.params_and_grads();
         self.optimizer.step(params, grads, StepCx { lr, scale });
-        if let Some(&bad) = params.flat().iter().find(|w| !w.is_finite()) {
+        if let Some(bad) = first_not_finite(params.flat()) {
             return Err(self.diverged("a weight", f64::from(bad)));
         }
         self.counters.step += 1;
