@@ -18,6 +18,7 @@ use crate::math::{exp, ln};
 use crate::par::{Block, Shared};
 use crate::shape::Shape;
 use crate::simd::{LANES, Simd, at, fold4, largest, put, simd, total};
+use crate::span::span;
 
 /// Rows of scores computed at once: at most a register tile's.
 const STRIP: usize = 14;
@@ -219,6 +220,7 @@ pub(crate) fn forward(
     mut out: Block<'_>,
     mut lse: Option<Block<'_>>,
 ) {
+    let _part = span("attention");
     let (t, hd) = (g.rows, g.head_dim);
     if t == 0 {
         return;

@@ -20,7 +20,7 @@ pub fn first_not_finite(values: &[f32]) -> Option<f32> {
     if found.into_inner() { values.iter().copied().find(|v| !v.is_finite()) } else { None }
 }
 
-simd!(fn all_finite(x: &[f32]) -> bool => all_finite_body);
+simd!(fn all_finite(x: &[f32]) -> bool => all_finite_body in "checking");
 
 /// 0 · x is NaN where x is NaN or infinite, and ±0 elsewhere.
 #[inline(always)]

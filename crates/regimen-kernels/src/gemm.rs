@@ -168,7 +168,7 @@ simd!(
     /// C = from + x·B with packed B, on this thread: `c` gets the columns of B from `first` (a multiple of 16) on, x has
     /// row stride `x_row`. A residual has C's row stride.
     pub(crate) fn rows_by_packed(c: Block<'_>, from: From, x: &[f32], x_row: usize, b: &PackedMatrix, first: usize)
-        => rows_by_packed_body);
+        => rows_by_packed_body in "products");
 
 #[inline(always)]
 fn rows_by_packed_body<V: Simd>(
@@ -217,7 +217,7 @@ simd!(
     /// Copies columns `column..column + width` of x[·, row] to strips of 14 columns, `[strip][cap][16]`, at rows
     /// `first`.. of each: the left operand of [`tn_strips`].
     pub(crate) fn write_strips(strips: Shared<'_>, cap: usize, first: usize, x: &[f32], row: usize, column: usize,
-        width: usize) => write_strips_body);
+        width: usize) => write_strips_body in "copying");
 
 #[inline(always)]
 fn write_strips_body<V: Simd>(
@@ -246,7 +246,7 @@ simd!(
     /// C[m, k] += Aᵀ·B over `rows` rows: A is `strips` (`[strip][cap][16]`, from the strip of C's first row), B is
     /// panels `[k / 16][cap][16]`.
     pub(crate) fn tn_strips(c: &mut [f32], m: usize, k: usize, strips: &[f32], panels: &[f32], cap: usize,
-        rows: usize) => tn_strips_body);
+        rows: usize) => tn_strips_body in "weight gradients");
 
 #[inline(always)]
 fn tn_strips_body<V: Simd>(

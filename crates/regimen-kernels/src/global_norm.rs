@@ -21,7 +21,7 @@ pub fn global_norm(grads: &[f32]) -> f64 {
 
 simd!(
     /// Σ x² by eight strided sums. Compiled for each level; the operations are the same everywhere.
-    fn squares(x: &[f32]) -> f64 => squares_body
+    fn squares(x: &[f32]) -> f64 => squares_body in "gradient norm"
 );
 
 #[inline(always)]

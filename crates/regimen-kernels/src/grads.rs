@@ -2,6 +2,7 @@
 
 use crate::par::{self, Shared};
 use crate::shape::Layout;
+use crate::span::span;
 
 /// Elements that a task sets to 0.
 const CHUNK: usize = 1 << 16;
@@ -73,6 +74,7 @@ fn clear(values: &mut [f32]) {
     let n = values.len();
     let shared = Shared::new(values);
     par::each(n.div_ceil(CHUNK), |_, task| {
+        let _part = span("clearing");
         let at = task * CHUNK;
         // SAFETY: one chunk a task.
         unsafe { shared.part(at, CHUNK.min(n - at)) }.fill(0.0);

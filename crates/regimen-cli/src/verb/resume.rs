@@ -11,17 +11,21 @@ use regimen_recipe::Resolved;
 use super::run;
 use crate::failure::Outcome;
 use crate::out::tell;
-use crate::target;
+use crate::{profile, target};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// The directory of the run, such as runs/quickstart
     #[arg(value_name = "RUN")]
     run: PathBuf,
+    /// Tell at the end where the time of this sitting went, and write a trace into the run's directory
+    #[arg(long)]
+    profile: bool,
 }
 
 impl Args {
     pub fn go(self) -> Outcome {
+        let profile = profile::start(self.profile)?;
         let dir = RunDir::open(&self.run)?;
         let shown = self.run.display();
         let resolved = target::resolved(&dir)?;
@@ -43,7 +47,7 @@ impl Args {
             }
         }
         tell(&format!("going on with {shown}"));
-        run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device)
+        run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device, profile)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Error, Result};
 use regimen_core::regimen::{Outcome as Ended, Regimen, device_class};
 use regimen_core::registry::Registry;
-use regimen_core::run::{Disk, RunDir, Status};
+use regimen_core::run::{Disk, Profile, RunDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::out::tell;
 use crate::preflight::{self, Depth, Load};
 use crate::progress::Display;
 use crate::recipes::Given;
-use crate::{args, number, out, scores};
+use crate::{args, number, out, profile, scores};
 
 #[derive(clap::Args)]
 #[command(
@@ -31,10 +31,14 @@ pub struct Args {
     /// Where runs are kept
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     out: PathBuf,
+    /// Tell at the end where the time went, and write a trace into the run's directory
+    #[arg(long)]
+    profile: bool,
 }
 
 impl Args {
     pub fn go(self) -> Outcome {
+        let profile = profile::start(self.profile)?;
         let resolved = self.given.resolve()?;
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_kit::registry();
@@ -47,7 +51,7 @@ impl Args {
         let dir = RunDir::create(&self.place(&resolved)?)?;
         dir.write("recipe.resolved.toml", resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));
-        carry_out(&dir, &resolved, &registry, &device)
+        carry_out(&dir, &resolved, &registry, &device, profile)
     }
 
     /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
@@ -97,14 +101,20 @@ fn headline(dir: &RunDir, loads: &[Load], device: &Device) -> String {
 }
 
 /// Runs what is not done yet, and says what came of it.
-pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device: &Device) -> Outcome {
+pub fn carry_out(
+    dir: &RunDir,
+    resolved: &Resolved,
+    registry: &Registry,
+    device: &Device,
+    profile: Option<&'static Profile>,
+) -> Outcome {
     let mut events = dir.events()?;
     let class = device_class(device);
     events.event(
         "started",
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
-    let mut display = Display::open()?;
+    let mut display = Display::open(profile)?;
     let ended = Regimen { resolved, registry, files: &Disk, device, dir, observer: &mut display }.run();
     display.close();
     let how = match &ended {
@@ -116,6 +126,9 @@ pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device:
     let noted = events.event("ended", how);
     let ended = ended?;
     noted?;
+    if let Some(profile) = profile {
+        tell(&profile::finish(profile, dir)?);
+    }
     match ended {
         Ended::Complete => finish(dir),
         Ended::Interrupted => {

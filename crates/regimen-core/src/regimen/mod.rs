@@ -286,7 +286,9 @@ impl Regimen<'_> {
         dir: &StageDir,
     ) -> Result<()> {
         let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
+        let part = regimen_kernels::span("evaluate");
         let results = evaluation.run(model, generator, version)?;
+        drop(part);
         summary::write_results(self.dir, dir, &results)?;
         self.observer.evaluated(dir.id(), &results);
         Ok(())
