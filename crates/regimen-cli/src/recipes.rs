@@ -55,6 +55,17 @@ impl Given {
         Ok(recipe.resolve(&catalogue, &Choice { arm: self.arm.as_deref(), sets: &sets })?)
     }
 
+    /// The seeds to run one after the other; empty where one was chosen, or the recipe asks for none.
+    pub fn seeds<'a>(&self, resolved: &'a Resolved) -> &'a [u64] {
+        let chosen = self.sets().iter().any(|set| set.trim_start().starts_with("seed="));
+        if chosen { &[] } else { resolved.seeds() }
+    }
+
+    /// The same with one of several seeds.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self.clone() }
+    }
+
     /// What a run of it is called when nobody says.
     pub fn run_name(&self, resolved: &Resolved) -> String {
         let file = Path::new(&self.recipe)

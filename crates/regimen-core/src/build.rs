@@ -38,6 +38,9 @@ pub struct Builder<'a> {
 /// Bytes of activations that a micro-batch may take when the recipe does not say how many tokens it has.
 const ACTIVATION_BYTES: usize = 512 << 20;
 
+/// Bytes of each data set that a tokenizer is trained on.
+const TOKENIZER_BYTES: usize = 256 << 20;
+
 /// How many examples are looked at to turn epochs and tokens into steps.
 const PROBE: u64 = 256;
 
@@ -80,7 +83,7 @@ impl Builder<'_> {
                             .push_str(&build(&self.registry.task, data, &BuildCx::default())?.alphabet());
                     } else {
                         let set = build(&self.registry.data, data, &BuildCx::default())?;
-                        material.texts.extend(set.open(0, self.files)?.texts().map(str::to_owned));
+                        material.texts.extend(set.open(0, self.files)?.texts(TOKENIZER_BYTES)?);
                     }
                 }
             }
@@ -101,17 +104,10 @@ impl Builder<'_> {
 
     /// Every path of a data file that the recipe names.
     pub fn data_paths(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        for stage in self.resolved.stages() {
-            let streams = if stage.kind() == "train" { stage.map("stream") } else { Vec::new() };
-            let holders = streams.into_iter().map(|(_, node)| node).chain(stage.opt_table("eval"));
-            for data in
-                holders.flat_map(|holder| holder.list("data")).filter(|d| d.room() == Some(Room::Data))
-            {
-                let path = data.to_json().get("path").and_then(|p| p.as_str()).map(str::to_owned);
-                if let Some(path) = path.filter(|p| !paths.contains(p)) {
-                    paths.push(path);
-                }
+        let mut paths: Vec<String> = Vec::new();
+        for path in self.resolved.stages().iter().flat_map(data_paths_of) {
+            if !paths.contains(&path) {
+                paths.push(path);
             }
         }
         paths
@@ -237,6 +233,19 @@ impl Builder<'_> {
             }
         };
         let objectives = self.objectives(node, name, &cx)?;
+        if let Feed::Data(feed) = &feed
+            && let Some(at) = objectives.iter().position(|o| o.objective.needs().pairs)
+            && !feed.has_pairs()?
+        {
+            return Err(node.list("objective")[at]
+                .error(format!(
+                    "objective `{}` compares two replies, but the data of stream `{name}` are no preferences",
+                    objectives[at].name
+                ))
+                .remedy(
+                    "give rows with `chosen` and `rejected`, and the transforms `chat` and `train-on-reply`",
+                ));
+        }
         Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
     }
 
@@ -278,6 +287,12 @@ impl Builder<'_> {
                     .remedy("add rollout = { kind = \"group\" }, a reward and an advantage"));
             }
             let coef = node.f64("coef");
+            if objective.needs().pairs && stream.opt_table("rollout").is_some() {
+                return Err(node.error(format!(
+                    "objective `{}` compares two given replies; a rollout has none",
+                    node.kind()
+                )));
+            }
             objectives.push(Weighted { name: node.kind().to_owned(), coef, reduce: reduce(node), objective });
         }
         Ok(objectives)
@@ -330,6 +345,14 @@ impl Builder<'_> {
         let n = eval.opt_u64("n").unwrap_or(200);
         Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens: micro_batch_tokens(shape) })
     }
+}
+
+/// The paths of data files that one stage names, in its order.
+pub(crate) fn data_paths_of(stage: &Node) -> Vec<String> {
+    let streams = if stage.kind() == "train" { stage.map("stream") } else { Vec::new() };
+    let holders = streams.into_iter().map(|(_, node)| node).chain(stage.opt_table("eval"));
+    let files = holders.flat_map(|holder| holder.list("data")).filter(|d| d.room() == Some(Room::Data));
+    files.filter_map(|data| data.to_json().get("path")?.as_str().map(str::to_owned)).collect()
 }
 
 /// What makes weighted gold tokens of a source's items: conversations are judged on the reply, text on all of it.

@@ -89,43 +89,61 @@ pub struct Evaluation {
 /// How many replies are kept for reading.
 const SHOWN: usize = 8;
 
+/// What is evaluated, with what it needs to speak.
+pub struct Subject<'a> {
+    /// The model.
+    pub model: &'a mut Model,
+    /// Its decoding engine.
+    pub generator: &'a mut Generator,
+    /// Names the model's weights for the generator.
+    pub version: u64,
+    /// Whether to go on: asked at every drawn token and every forward pass.
+    pub go: &'a dyn Fn() -> bool,
+}
+
 impl Evaluation {
-    /// Evaluates `model` on every set. `version` names its weights for the generator.
-    pub fn run(&self, model: &mut Model, generator: &mut Generator, version: u64) -> Result<Vec<SetResult>> {
-        self.sets
-            .iter()
-            .map(|set| {
-                self.set(set, model, generator, version)
-                    .map_err(|e| e.within(format!("evaluating `{}`", set.name)))
-            })
-            .collect()
+    /// Evaluates on every set; `None` when it was told not to go on.
+    pub fn run(&self, subject: &mut Subject) -> Result<Option<Vec<SetResult>>> {
+        let mut results = Vec::with_capacity(self.sets.len());
+        for set in &self.sets {
+            let result =
+                self.set(set, subject).map_err(|e| e.within(format!("evaluating `{}`", set.name)))?;
+            if !(subject.go)() {
+                return Ok(None);
+            }
+            results.push(result);
+        }
+        Ok(Some(results))
     }
 
-    fn set(
-        &self,
-        set: &Set,
-        model: &mut Model,
-        generator: &mut Generator,
-        version: u64,
-    ) -> Result<SetResult> {
+    fn set(&self, set: &Set, subject: &mut Subject) -> Result<SetResult> {
         let count = set.source.len(Split::Eval).map_or(self.n, |len| len.min(self.n));
         let examples: Vec<Example> =
             (0..count).map(|i| set.source.get(i, Split::Eval)).collect::<Result<_>>()?;
         let mut result = SetResult { name: set.name.clone(), ..SetResult::default() };
-        self.loss(set, &examples, model, &mut result)?;
+        self.loss(set, &examples, subject, &mut result)?;
         if examples.iter().all(|e| matches!(e.body, Body::Messages(_))) && !examples.is_empty() {
-            self.replies(set, examples, model, generator, version, &mut result)?;
+            self.replies(set, examples, subject, &mut result)?;
         }
         Ok(result)
     }
 
     /// Mean −log p over the weighted tokens of the gold texts.
-    fn loss(&self, set: &Set, examples: &[Example], model: &mut Model, result: &mut SetResult) -> Result<()> {
+    fn loss(
+        &self,
+        set: &Set,
+        examples: &[Example],
+        subject: &mut Subject,
+        result: &mut SetResult,
+    ) -> Result<()> {
+        let model = &mut *subject.model;
         let mut units = Vec::new();
         for example in examples {
             let done = apply_all(&set.gold, example.clone(), self.key.child("gold"), &mut Notes::default())?;
             units.extend(done.into_iter().filter_map(|e| match e.body {
-                Body::Tokens(tokens) => Some(Unit { example: e.id, tokens, weight: 1.0, advantage: None }),
+                Body::Tokens(tokens) => {
+                    Some(Unit { example: e.id, tokens, weight: 1.0, advantage: None, side: None })
+                }
                 _ => None,
             }));
         }
@@ -133,6 +151,9 @@ impl Evaluation {
         units.retain(|u| u.tokens.len() <= context);
         let (mut nats, mut tokens, mut bytes) = (0.0, 0.0, 0);
         for range in micro_batches(&units, self.micro_batch_tokens) {
+            if !(subject.go)() {
+                return Ok(());
+            }
             let units = &units[range];
             let picks = Picks::of(units);
             if picks.is_empty() {
@@ -162,21 +183,24 @@ impl Evaluation {
         &self,
         set: &Set,
         examples: Vec<Example>,
-        model: &mut Model,
-        generator: &mut Generator,
-        version: u64,
+        subject: &mut Subject,
         result: &mut SetResult,
     ) -> Result<()> {
+        let Subject { model, generator, version, go } = subject;
         let template = ChatTemplate::of(&model.tokenizer)?;
         let mut prompts = Vec::new();
         for (i, example) in examples.into_iter().enumerate() {
             let tokens: Vec<Token> = prompt_tokens(&template, &example)?;
             prompts.push(Prompt { example, tokens, key: self.key.child(&set.name).at(i as u64) });
         }
-        let mut go = |_: usize, _: u32| true;
-        let weights = model.net.params().flat();
-        let mut decoder =
-            Decoder { generator, weights, version, tokenizer: &model.tokenizer, on_token: &mut go };
+        let mut on_token = |_: usize, _: u32| go();
+        let mut decoder = Decoder {
+            generator,
+            weights: model.net.params().flat(),
+            version: *version,
+            tokenizer: &model.tokenizer,
+            on_token: &mut on_token,
+        };
         let mut all = Tally::default();
         for group in self.rollout.collect(&mut decoder, prompts)? {
             for episode in &group.episodes {

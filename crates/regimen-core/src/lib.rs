@@ -26,5 +26,5 @@ pub mod stage;
 
 pub use episode::{Episode, Group, StopReason};
 pub use knobs::Knobs;
-pub use picks::{Picks, Unit, flat, micro_batches};
+pub use picks::{Picks, Side, Unit, flat, micro_batches};
 pub use reduce::Reduce;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::Tensor;
+use burn::{IndexingUpdateOp, Int, Tensor};
 use regimen_base::Result;
 use regimen_nn::{Device, Outputs};
 
@@ -20,6 +20,8 @@ pub struct Needs {
     pub nets: Vec<String>,
     /// Whether it needs drawn tokens with advantages, that is a rollout.
     pub rollout: bool,
+    /// Whether it compares the two sides of preferences.
+    pub pairs: bool,
 }
 
 /// All that an objective sees of one micro-batch.
@@ -41,17 +43,62 @@ impl LossCx<'_> {
         Tensor::from_data(burn::TensorData::new(values, [n]), &self.device.tensors(false))
     }
 
-    /// The unit of each pick, for sums per unit.
-    pub fn units(&self) -> burn::Tensor<1, burn::Int> {
-        let units: Vec<i64> = self.picks.unit.iter().map(|&u| i64::from(u)).collect();
-        let n = units.len();
-        Tensor::from_data(burn::TensorData::new(units, [n]), &self.device.tensors(false))
+    /// Places as a constant tensor, to select by.
+    pub fn places(&self, places: impl IntoIterator<Item = usize>) -> Tensor<1, Int> {
+        let places: Vec<i64> = places.into_iter().map(|p| p as i64).collect();
+        let n = places.len();
+        Tensor::from_data(burn::TensorData::new(places, [n]), &self.device.tensors(false))
+    }
+
+    /// The unit of each pick.
+    pub fn units(&self) -> Tensor<1, Int> {
+        self.places(self.picks.unit.iter().map(|&u| u as usize))
+    }
+
+    /// Values of the picks added up within each unit, `[units]`.
+    pub fn sum_by_unit(&self, values: Tensor<1>) -> Tensor<1> {
+        Tensor::<1>::zeros([self.picks.units()], &self.device.tensors(false)).select_assign(
+            0,
+            self.units(),
+            values,
+            IndexingUpdateOp::Add,
+        )
     }
 }
 
-/// The values of one objective, one a pick, and what it wants reported.
+/// What the values of an objective stand for, in the order of the batch.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Rows {
+    /// How much each value counts.
+    pub weight: Vec<f32>,
+    /// The unit that each value belongs to: a document, or a preference.
+    pub unit: Vec<u32>,
+    /// How many units there are, with or without values.
+    pub units: usize,
+}
+
+impl Rows {
+    /// One value a pick, each in its document.
+    pub fn of_picks(picks: &Picks) -> Self {
+        Self { weight: picks.weight.clone(), unit: picks.unit.clone(), units: picks.units() }
+    }
+
+    /// One value a preference, and each is a unit of its own.
+    pub fn of_pairs(picks: &Picks) -> Self {
+        let n = picks.pairs().len();
+        Self { weight: vec![1.0; n], unit: (0..n as u32).collect(), units: n }
+    }
+
+    /// The factor of each value under `reduce`, times `by`.
+    pub(crate) fn factors(&self, reduce: Reduce, by: f64) -> Vec<f32> {
+        let factors = reduce.factors(&self.weight, &self.unit, self.units);
+        factors.into_iter().map(|f| (f64::from(f) * by) as f32).collect()
+    }
+}
+
+/// The values of one objective, one a row, and what it wants reported.
 pub struct Term {
-    /// Unreduced: the loss of each pick, on the autodiff graph.
+    /// Unreduced: the loss of each row, on the autodiff graph.
     pub value: Tensor<1>,
     /// Readings for the metrics; they cannot change the training.
     pub readings: Vec<Reading>,
@@ -110,12 +157,12 @@ impl Reading {
 pub trait Objective: Send {
     /// What it wants computed.
     fn needs(&self) -> Needs;
-    /// The weight of each pick in this term: a function of the data alone, since the denominator must be known before
-    /// the first micro-batch.
-    fn weights(&self, picks: &Picks) -> Vec<f32> {
-        picks.weight.clone()
+    /// What its values stand for: picks, unless it says otherwise. A function of the data alone, since the
+    /// denominator must be known before the first micro-batch.
+    fn rows(&self, picks: &Picks) -> Rows {
+        Rows::of_picks(picks)
     }
-    /// Its values at the picks of one micro-batch.
+    /// Its values at the rows of one micro-batch.
     fn term(&self, cx: &LossCx) -> Result<Term>;
 }
 

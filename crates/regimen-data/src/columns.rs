@@ -3,6 +3,7 @@
 mod detect;
 mod message;
 mod preference;
+mod tokens;
 
 use regimen_base::{Error, Result};
 use serde_json::{Map, Value};
@@ -41,11 +42,21 @@ impl Reader<'_> {
             Schema::Text => (Body::Text(self.take_text(names.text())?), None),
             Schema::Messages | Schema::Conversations => {
                 let column = self.detected.main.clone();
-                let mut said = messages(self.place, &column, &self.take(&column)?)?;
+                let mut said = self.messages(&column)?;
                 self.put_system_first(&mut said);
                 (Body::Messages(said), None)
             }
             Schema::PromptCompletion => (self.prompt_completion()?, None),
+            Schema::UnpairedPreference => {
+                let label = self.values.get(names.label());
+                if !label.is_some_and(Value::is_boolean) {
+                    let found = label.cloned().unwrap_or_default();
+                    return Err(self.wrong(names.label(), "true or false", &found));
+                }
+                (self.prompt_completion()?, None)
+            }
+            Schema::Stepwise => (self.stepwise()?, None),
+            Schema::Tokens => (tokens::body(self.place, self.values)?, None),
             Schema::Instruction => (self.instruction()?, None),
             Schema::QuestionAnswer => {
                 let question = Message::new(Role::User, self.take_text(names.question())?);
@@ -101,6 +112,26 @@ impl Reader<'_> {
         Ok(Body::Messages(said))
     }
 
+    /// Steps of one reply. They and their labels stay among the columns, for what learns to judge them.
+    fn stepwise(&mut self) -> Result<Body> {
+        let mut said = self.take_turns(self.detected.columns.clone().prompt(), Role::User)?;
+        self.put_system_first(&mut said);
+        let count = |column: &str| self.values.get(column).and_then(Value::as_array).map(Vec::len);
+        let (steps, labels) = (count("completions"), count("labels"));
+        if steps.is_none() || steps != labels {
+            let what = format!("{}: `completions` and `labels` are not lists of one length", self.place);
+            return Err(Error::data(what).remedy("give every step of the reply its label"));
+        }
+        let steps = self.values.get("completions").and_then(Value::as_array).into_iter().flatten();
+        let steps: Option<Vec<&str>> = steps.map(Value::as_str).collect();
+        let Some(steps) = steps else {
+            let found = self.values.get("completions").cloned().unwrap_or_default();
+            return Err(self.wrong("completions", "a list of texts", &found));
+        };
+        said.push(Message::new(Role::Assistant, steps.join("\n")));
+        Ok(Body::Messages(said))
+    }
+
     fn preference(&mut self) -> Result<Body> {
         let names = self.detected.columns.clone();
         let has_prompt = self.values.contains_key(names.prompt());
@@ -139,6 +170,18 @@ impl Reader<'_> {
         }
     }
 
+    /// A list of messages, or (in CSV) the JSON text of one.
+    fn messages(&mut self, column: &str) -> Result<Vec<Message>> {
+        let list = match self.take(column)? {
+            Value::String(text) => serde_json::from_str(&text).map_err(|e| {
+                Error::data(format!("{}: column `{column}` is not the JSON of messages: {e}", self.place))
+                    .remedy("write the list of messages as JSON")
+            })?,
+            list => list,
+        };
+        messages(self.place, column, &list, &self.detected.columns)
+    }
+
     fn take_text(&mut self, column: &str) -> Result<String> {
         let value = self.take(column)?;
         text_of(&value).ok_or_else(|| self.wrong(column, "a text", &value))
@@ -159,7 +202,7 @@ impl Reader<'_> {
     fn take_turns(&mut self, column: &str, role: Role) -> Result<Vec<Message>> {
         match self.take(column)? {
             Value::String(text) => Ok(vec![Message::new(role, text)]),
-            list @ Value::Array(_) => messages(self.place, column, &list),
+            list @ Value::Array(_) => messages(self.place, column, &list, &self.detected.columns),
             other => Err(self.wrong(column, "a text or a list of messages", &other)),
         }
     }

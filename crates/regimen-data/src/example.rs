@@ -80,6 +80,24 @@ pub enum Body {
     },
     /// What the model sees, after the transforms.
     Tokens(Vec<Token>),
+    /// What the model sees of a preference: both sides begin with the same prompt, whose tokens have weight 0.
+    Pair {
+        /// Prompt and preferred continuation.
+        chosen: Vec<Token>,
+        /// Prompt and the other one.
+        rejected: Vec<Token>,
+    },
+}
+
+impl Body {
+    /// The sequences that a model reads: one, two of a pair, none before the transforms.
+    pub fn sequences(&self) -> Vec<&[Token]> {
+        match self {
+            Self::Tokens(tokens) => vec![tokens],
+            Self::Pair { chosen, rejected } => vec![chosen, rejected],
+            Self::Text(_) | Self::Messages(_) | Self::Preference { .. } => Vec::new(),
+        }
+    }
 }
 
 /// One static item: a row of a file, or an item of a task.

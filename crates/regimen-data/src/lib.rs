@@ -3,13 +3,11 @@
 //!
 //! This crate reads bytes, never files: whoever calls it opens them (see [`Files`]).
 
-mod batch;
 mod catalogue;
 mod columns;
 mod example;
 mod files;
 mod ledger;
-mod pack;
 mod read;
 pub mod sampler;
 mod source;
@@ -18,14 +16,12 @@ mod template;
 mod tokenizer;
 pub mod transform;
 
-pub use batch::{Batch, Document};
 pub use catalogue::Catalogue;
 pub use columns::{Columns, Detected, Schema};
 pub use example::{Body, Example, ExampleId, Message, Role, Token, prompt_of};
-pub use files::{Files, InMemory};
+pub use files::{Files, InMemory, Parts};
 pub use ledger::{Ledger, Seen, Totals};
-pub use pack::{Packing, pack};
-pub use read::{Place, ReadOptions, Row, TextSplit, read_rows};
+pub use read::{Place, ReadOptions, Row, Rows, TextSplit};
 pub use sampler::{Draw, Sampler};
 pub use source::{FileSource, Source, TaskSource};
 pub use template::ChatTemplate;

@@ -129,3 +129,21 @@ fn episodes_name_their_rewards() {
     let names: Vec<&String> = first["rewards"].as_object().expect("rewards").keys().collect();
     assert_eq!(names, ["format", "overlong", "verifier"]);
 }
+
+/// A preference is never cut apart, so DPO has its accumulation exact too; and it does what it is for.
+#[test]
+fn preferences_are_learnt_whatever_the_cut() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let recipe = support::preferences(tmp.path());
+    let weights = |cap: u32| {
+        let path = tmp.path().join(format!("{cap}/run"));
+        let looker =
+            run(&recipe, &[&format!("stage.dpo.micro-batch-tokens={cap}"), "stage.dpo.length=20st"], &path);
+        let margins: Vec<f64> = looker.readings.iter().map(|(_, _, r)| r["rewards/margins"]).collect();
+        assert_eq!(margins[0], 0.0, "before the first step the policy is the reference");
+        assert!(margins[19] > 0.1, "{margins:?}");
+        last_weights(&path, 1, "dpo")
+    };
+    let whole = weights(100_000);
+    assert!(weights(1) == whole && weights(130) == whole);
+}

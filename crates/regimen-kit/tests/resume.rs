@@ -58,6 +58,23 @@ fn stopped_after_every_single_step() {
     same(&whole, &parts, "stopped after every step");
 }
 
+#[test]
+fn preferences_are_resumed_exactly() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let recipe = support::preferences(tmp.path());
+    let whole = tmp.path().join("whole/run");
+    run(&recipe, &[], &whole);
+    drop_intermediate(&whole);
+    let resolved = resolve(&recipe, &[]);
+    for step in 1..6 {
+        let path = tmp.path().join(format!("{step}/run"));
+        go(&resolved, &path, &mut Looker::stopping_after("dpo", step)).expect("the first part");
+        assert_eq!(go(&resolved, &path, &mut Looker::default()).expect("the rest"), Outcome::Complete);
+        drop_intermediate(&path);
+        same(&whole, &path, &format!("stopped after step {step}"));
+    }
+}
+
 /// Removes every checkpoint of a stage but the one that `latest` names.
 fn drop_intermediate(run: &std::path::Path) {
     for stage in fs::read_dir(run.join("stages")).expect("stages") {

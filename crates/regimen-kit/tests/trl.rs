@@ -6,9 +6,9 @@ use std::path::Path;
 
 use burn::Tensor;
 use regimen_core::objective::{LossCx, Objective};
-use regimen_core::{Picks, Reduce};
+use regimen_core::{Picks, Reduce, Side};
 use regimen_kit::advantage::GroupRelative;
-use regimen_kit::objective::{CrossEntropy, Estimator, Grpo, Kl, Ratio};
+use regimen_kit::objective::{CrossEntropy, Dpo, Estimator, Grpo, Kl, Loss, Ratio};
 use regimen_nn::{Device, Outputs, Pick};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -51,7 +51,7 @@ impl Case {
             sampled: at.iter().map(|&i| sampled[i]).collect(),
             drawn: vec![true; at.len()],
             advantage: at.iter().map(|&i| Some(advantages[i / LENGTH])).collect(),
-            units: ROWS,
+            sides: vec![None; ROWS],
         };
         Self { picks, at }
     }
@@ -77,7 +77,8 @@ impl Case {
         let mut total: Option<Tensor<1>> = None;
         let mut readings = regimen_core::objective::Readings::default();
         for (objective, coef) in terms {
-            let factors = reduce.factors(&objective.weights(&self.picks), &self.picks.unit, ROWS);
+            let rows = objective.rows(&self.picks);
+            let factors = reduce.factors(&rows.weight, &rows.unit, rows.units);
             let term = objective.term(&cx).expect("a term");
             for reading in term.readings {
                 readings.add(reading);
@@ -209,4 +210,47 @@ fn cross_entropy_is_the_mean_over_tokens() {
     for (a, b) in gradient.iter().zip(tensors.get("grad_logp")) {
         close("gradient", f64::from(*a), f64::from(b), 1e-6);
     }
+}
+
+/// The fixture has all chosen rows first; here each stands before its rejected one.
+#[test]
+fn dpo_and_its_relatives() {
+    let tensors = Tensors(fixture("objectives/dpo.safetensors"));
+    let file = json("objectives/dpo.json");
+    let interleave = |grid: Vec<f32>| -> Vec<f32> {
+        let row = |r: usize| grid[r * LENGTH..(r + 1) * LENGTH].to_vec();
+        (0..ROWS / 2).flat_map(|pair| [row(pair), row(pair + ROWS / 2)].concat()).collect()
+    };
+    let get = |name: &str| interleave(tensors.get(name));
+    let mut case_data = Case::new(&get("mask"), &[0.0; ROWS * LENGTH], &[0.0; ROWS]);
+    case_data.picks.sides =
+        (0..ROWS).map(|r| Some(if r % 2 == 0 { Side::Chosen } else { Side::Rejected })).collect();
+    let cases = file["cases"].as_object().expect("cases");
+    for (name, case) in cases {
+        let s = &case["settings"];
+        let loss = match s["loss_types"][0].as_str().expect("a name") {
+            "sigmoid" => Loss::Sigmoid,
+            "hinge" => Loss::Hinge,
+            "ipo" => Loss::Ipo,
+            "robust" => Loss::Robust,
+            other => panic!("no loss {other}"),
+        };
+        let number = |key: &str| s[key].as_f64().expect("a number");
+        let dpo = Dpo {
+            to: "reference".to_owned(),
+            beta: number("beta"),
+            loss,
+            label_smoothing: number("label_smoothing"),
+        };
+        let (value, gradient, readings) =
+            case_data.loss(&get("logp"), &get("ref_logp"), &[(&dpo, 1.0)], Reduce::PerUnit);
+        close(&format!("{name}: loss"), value, case["loss"].as_f64().expect("a number"), 2e-6);
+        for (i, (a, b)) in gradient.iter().zip(get(&format!("{name}.grad"))).enumerate() {
+            close(&format!("{name}: gradient {i}"), f64::from(*a), f64::from(b), 2e-6);
+        }
+        for (metric, value) in case["metrics"].as_object().expect("metrics") {
+            close(&format!("{name}: {metric}"), readings[metric], value.as_f64().expect("a number"), 1e-5);
+        }
+    }
+    assert_eq!(cases.len(), 4);
 }

@@ -6,7 +6,7 @@ use crate::expand;
 use crate::hint;
 use crate::kind::Catalogue;
 use crate::merge::{self, id_of};
-
+use crate::node::{Node, Value};
 use crate::path::{self, Segment};
 use crate::plan;
 use crate::raw::{Raw, RawValue, Reader};
@@ -75,15 +75,17 @@ impl Recipe {
         let mut sources = self.sources.clone();
         let mut diags = self.diags.clone();
         let mut root = self.root.clone();
-        self.check_arms(&mut diags);
+        read_ahead("arm", &Ty::List(&Ty::Table(ARM)), &root, &sources, &mut diags);
         if let Some(id) = choice.arm {
             self.apply_arm(id, &mut root, &mut diags);
         }
         for (i, set) in choice.sets.iter().enumerate() {
             apply_set(set, self.layer + 1 + i, &mut root, &mut sources, &mut diags);
         }
+        let seeds = seeds(&root, &sources, &mut diags);
         if let Some(table) = root.as_table_mut() {
             table.remove("arm");
+            table.remove("seeds");
             expand::expand(table);
         }
         let named = expand::named_data(&root);
@@ -93,7 +95,7 @@ impl Recipe {
         let mut diags = resolver.diags;
         let plan = plan::check(&tree, &mut diags);
         if diags.is_empty() {
-            Ok(Resolved::new(tree, choice.arm, sources, plan, &used))
+            Ok(Resolved::new(tree, choice.arm, seeds, sources, plan, &used))
         } else {
             Err(Report::new(diags, &sources))
         }
@@ -105,20 +107,6 @@ impl Recipe {
         let choices = std::iter::once(None).chain(arms.iter().map(|arm| Some(arm.as_str())));
         let failed = choices.filter_map(|arm| self.resolve(catalogue, &Choice { arm, sets }).err());
         failed.reduce(Report::merge).map_or(Ok(()), Err)
-    }
-
-    fn check_arms(&self, diags: &mut Vec<Diag>) {
-        let Some(arms) = self.root.as_table().and_then(|t| t.get("arm")) else { return };
-        let catalogue = Catalogue::default();
-        let mut resolver = Resolver::new(&catalogue, &self.sources);
-        let place = Place {
-            name: "arm".to_owned(),
-            topic: "arm".to_owned(),
-            path: "arm".to_owned(),
-            ..Place::root()
-        };
-        resolver.value(&Ty::List(&Ty::Table(ARM)), arms, &place);
-        diags.extend(resolver.diags);
     }
 
     fn apply_arm(&self, id: &str, root: &mut Raw, diags: &mut Vec<Diag>) {
@@ -150,6 +138,41 @@ impl Recipe {
             }
         }
     }
+}
+
+/// Reads a field that is taken out before the rest is resolved.
+fn read_ahead(
+    field: &str,
+    ty: &'static Ty,
+    root: &Raw,
+    sources: &Sources,
+    diags: &mut Vec<Diag>,
+) -> Option<Node> {
+    let value = root.as_table().and_then(|t| t.get(field))?;
+    let catalogue = Catalogue::default();
+    let mut resolver = Resolver::new(&catalogue, sources);
+    let name = field.to_owned();
+    let place = Place { name: name.clone(), topic: name.clone(), path: name, ..Place::root() };
+    let read = resolver.value(ty, value, &place);
+    diags.extend(resolver.diags);
+    Some(read)
+}
+
+/// The seeds that the recipe is to be run with.
+fn seeds(root: &Raw, sources: &Sources, diags: &mut Vec<Diag>) -> Vec<u64> {
+    let list = read_ahead("seeds", &Ty::List(&Ty::Count), root, sources, diags);
+    let mut seeds = Vec::new();
+    let Some(Value::List(items)) = list.map(|node| node.value) else { return seeds };
+    for item in items {
+        match item.value {
+            Value::Count(seed) if seeds.contains(&seed) => {
+                diags.push(Diag::new(format!("`seeds` has {seed} twice")).at(&item.origin, "give each once"));
+            }
+            Value::Count(seed) => seeds.push(seed),
+            _ => {}
+        }
+    }
+    seeds
 }
 
 /// Splits a path; what cannot be changed from outside the files is reported.

@@ -15,6 +15,7 @@ use crate::source::Sources;
 pub struct Resolved {
     root: Node,
     arm: Option<Arc<str>>,
+    seeds: Vec<u64>,
     sources: Sources,
     plan: Plan,
 }
@@ -23,6 +24,7 @@ impl Resolved {
     pub(crate) fn new(
         root: Node,
         arm: Option<&str>,
+        seeds: Vec<u64>,
         sources: Sources,
         plan: Plan,
         used: &BTreeSet<String>,
@@ -31,7 +33,7 @@ impl Resolved {
         if let Some(data) = root.peek("data") {
             mark_used(data, used);
         }
-        Self { root, arm: arm.map(Into::into), sources, plan }
+        Self { root, arm: arm.map(Into::into), seeds, sources, plan }
     }
 
     /// The recipe's own table.
@@ -42,6 +44,11 @@ impl Resolved {
     /// The arm that was chosen.
     pub fn arm(&self) -> Option<&str> {
         self.arm.as_deref()
+    }
+
+    /// The seeds that the recipe asks to be run with, one after the other; empty where it has only `seed`.
+    pub fn seeds(&self) -> &[u64] {
+        &self.seeds
     }
 
     /// Name and text of every file and every `--set` that the recipe was put together from.

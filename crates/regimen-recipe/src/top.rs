@@ -5,7 +5,7 @@ use crate::spec::{Field, Names, Ty, Variant};
 
 const SOURCES: Ty = Ty::Kind(&[Room::Task, Room::Data]);
 
-/// The whole recipe. `base` and `arm` are taken out before a recipe is resolved, and stand here for readers.
+/// The whole recipe. `base`, `arm` and `seeds` are taken out before a recipe is resolved, and stand here for readers.
 pub(crate) const TOP: &[Field] = &[
     Field::new(
         "base",
@@ -16,7 +16,11 @@ pub(crate) const TOP: &[Field] = &[
     Field::new("name", Ty::Str, "names the run directory; absent: the file's name").aliases(&["run_name"]),
     Field::new("about", Ty::Str, "what the recipe is for"),
     Field::new("seed", Ty::Count, "where all randomness comes from").or("0"),
-    Field::new("seeds", Ty::List(&Ty::Count), "run once for each of these seeds"),
+    Field::new(
+        "seeds",
+        Ty::List(&Ty::Count),
+        "run once for each of these seeds, unless one is chosen on the command line",
+    ),
     Field::new("device", Ty::Str, "where to compute: cpu, or a device that this build has").or("cpu"),
     Field::new("model", Ty::KindOr(&[Room::Arch], MODEL), "a new model, or a checkpoint to start from"),
     Field::new(

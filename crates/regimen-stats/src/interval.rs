@@ -1,7 +1,11 @@
 //! Intervals for proportions.
 
+use serde::{Deserialize, Serialize};
+
+use crate::beta;
+
 /// A closed interval.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub lo: f64,
@@ -26,6 +30,15 @@ pub fn wilson(successes: f64, n: u64) -> Interval {
     Interval { lo: (centre - half).max(0.0), hi: (centre + half).min(1.0) }
 }
 
+/// The exact interval of Clopper & Pearson (1934) with `alpha` on each side. Its lower end is above 1/2 exactly where
+/// the sign test rejects at `alpha`. Without any trial it is all of [0, 1].
+pub fn clopper_pearson(wins: u64, n: u64, alpha: f64) -> Interval {
+    let (k, l) = (wins as f64, (n - wins) as f64);
+    let lo = if wins == 0 { 0.0 } else { beta::quantile(k, l + 1.0, alpha) };
+    let hi = if wins == n { 1.0 } else { beta::quantile(k + 1.0, l, 1.0 - alpha) };
+    Interval { lo, hi }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +54,15 @@ mod tests {
         ] {
             let i = wilson(x, n);
             assert!((i.lo - lo).abs() < 5e-5 && (i.hi - hi).abs() < 5e-5, "{x}/{n}: {i:?}");
+        }
+    }
+
+    #[test]
+    fn the_exact_bound_is_where_the_binomial_tail_is_alpha() {
+        for (wins, n) in [(1, 1), (3, 7), (40, 50), (700, 1000), (99_000, 100_000)] {
+            let lo = clopper_pearson(wins, n, 0.05).lo;
+            let tail = crate::beta::share(wins as f64, (n - wins) as f64 + 1.0, lo);
+            assert!((tail - 0.05).abs() < 1e-9, "{wins}/{n}: {tail} at {lo}");
         }
     }
 

@@ -48,11 +48,13 @@ pub enum Additions {
     Worked = 1,
     /// `grpo.jsonl`: prompt and answer.
     Asked = 2,
+    /// `dpo.jsonl`: the answer, and one with a wrong digit.
+    Preferred = 3,
 }
 
 impl Additions {
-    /// Row `i`: the prompt and its answer.
-    fn row(self, i: u64) -> (String, String) {
+    /// Row `i`: the prompt, its answer and a wrong one.
+    fn row(self, i: u64) -> [String; 3] {
         let mut lcg =
             Lcg::new((self as u64).wrapping_mul(1_000_000_007).wrapping_add(i.wrapping_mul(1_000_003)));
         lcg.draw(2);
@@ -61,7 +63,11 @@ impl Additions {
             lcg.draw(most)
         };
         let (a, b) = (operand(), operand());
-        (format!("{a}+{b}="), (a + b).to_string())
+        let answer = (a + b).to_string();
+        let mut wrong = answer.clone().into_bytes();
+        let at = lcg.draw(wrong.len()) as usize;
+        wrong[at] = b'0' + ((u32::from(wrong[at] - b'0') + 1 + lcg.draw(9)) % 10) as u8;
+        [format!("{a}+{b}="), answer, wrong.into_iter().map(char::from).collect()]
     }
 }
 
@@ -79,7 +85,7 @@ impl Source for Additions {
     }
 
     fn get(&self, index: u64, _: Split) -> Result<Example> {
-        let (prompt, answer) = self.row(index);
+        let [prompt, answer, wrong] = self.row(index);
         let id = ExampleId { source: 0, index };
         if *self == Self::Asked {
             let mut example = Example::new(id, Body::Messages(vec![Message::new(Role::User, prompt)]));
@@ -87,9 +93,15 @@ impl Source for Additions {
             return Ok(example);
         }
         let token = |role, weight| move |id| Token { id, role, weight, logprob: None };
-        let reply = ids(&answer).chain([EOS]).map(token(Role::Assistant, 1.0));
-        let tokens = ids(&prompt).map(token(Role::User, 0.0)).chain(reply).collect();
-        Ok(Example::new(id, Body::Tokens(tokens)))
+        let with = |reply: &str| -> Vec<Token> {
+            let reply = ids(reply).chain([EOS]).map(token(Role::Assistant, 1.0));
+            ids(&prompt).map(token(Role::User, 0.0)).chain(reply).collect()
+        };
+        let body = match self {
+            Self::Preferred => Body::Pair { chosen: with(&answer), rejected: with(&wrong) },
+            _ => Body::Tokens(with(&answer)),
+        };
+        Ok(Example::new(id, body))
     }
 
     fn place(&self, index: u64, _: Split) -> String {
@@ -122,9 +134,11 @@ mod tests {
     /// First rows of the peers' own files.
     #[test]
     fn rows_are_those_of_the_peers() {
-        let rows = |kind: Additions| [0, 1, 2].map(|i| kind.row(i)).map(|(p, a)| p + &a);
+        let rows = |kind: Additions| [0, 1, 2].map(|i| kind.row(i)).map(|[p, a, _]| p + &a);
         assert_eq!(rows(Additions::Worked), ["55+481=536", "5+919=924", "635+4=639"]);
         assert_eq!(rows(Additions::Asked), ["22+190=212", "4+275=279", "4+1=5"]);
+        let pairs = [0, 1, 2].map(|i| Additions::Preferred.row(i).join(" "));
+        assert_eq!(pairs, ["340+7= 347 357", "730+4= 734 834", "21+9= 30 37"]);
     }
 
     #[test]

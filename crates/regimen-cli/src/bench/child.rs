@@ -34,6 +34,7 @@ impl Child {
             // a pair is two processes of this kind
             Work::Train | Work::Pair => self.train(Training::Next)?,
             Work::Sft => self.train(Training::Worked)?,
+            Work::Dpo => self.train(Training::Preferred)?,
             Work::Grpo => self.train(Training::Asked)?,
             Work::Decode => self.decode()?,
             Work::Limit => self.limit(),

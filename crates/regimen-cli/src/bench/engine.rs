@@ -33,12 +33,13 @@ const fn trl(work: Work, name: &'static str, arguments: &'static [&'static str])
     Peer { work, name, script: "peer_trl.py", arguments, steps: "--steps" }
 }
 
-static PEERS: [Peer; 6] = [
+static PEERS: [Peer; 7] = [
     torch(Work::Train, "torch-eager", &["--mode", "eager"]),
     torch(Work::Train, "torch-compile", &["--mode", "compile"]),
     torch(Work::Decode, "torch-kvloop", &["--mode", "kvloop"]),
     torch(Work::Decode, "hf-generate-dynamic", &["--mode", "hf"]),
     trl(Work::Sft, "trl-sft", &["--stage", "sft"]),
+    trl(Work::Dpo, "trl-dpo", &["--stage", "dpo"]),
     trl(Work::Grpo, "trl-grpo-fixed", &["--stage", "grpo", "--fixed"]),
 ];
 
@@ -113,8 +114,8 @@ impl Run {
     fn steps(&self, ours: &Ours) -> u64 {
         match (self.work, self.size) {
             (Work::Train | Work::Pair, size) => ours.steps.unwrap_or(size.steps()),
-            (Work::Sft | Work::Grpo, Size::Small) => ours.steps.unwrap_or(12),
-            (Work::Sft | Work::Grpo, _) => ours.steps.unwrap_or(20),
+            (Work::Sft | Work::Dpo | Work::Grpo, Size::Small) => ours.steps.unwrap_or(12),
+            (Work::Sft | Work::Dpo | Work::Grpo, _) => ours.steps.unwrap_or(20),
             (_, Size::Small) => 3,
             _ => 5,
         }
@@ -217,13 +218,13 @@ mod tests {
     #[test]
     fn everyone_takes_a_turn_in_every_round() {
         let runs = plan(&[Size::Xs, Size::Small], &Work::ALL, 2, true);
-        assert_eq!(runs.len(), 2 * 2 * 12);
-        let first: Vec<String> = runs[..12].iter().map(Run::title).collect();
+        assert_eq!(runs.len(), 2 * 2 * 14);
+        let first: Vec<String> = runs[..14].iter().map(Run::title).collect();
         assert_eq!(first[0], "xs train regimen");
         assert_eq!(first[2], "xs train torch-compile");
         assert_eq!(first[3], "xs pair regimen");
-        assert_eq!(first[10], "xs grpo trl-grpo-fixed");
-        assert_eq!(first[11], "xs limit regimen");
+        assert_eq!(first[12], "xs grpo trl-grpo-fixed");
+        assert_eq!(first[13], "xs limit regimen");
         let ours = plan(&[Size::Tiny], &[Work::Decode, Work::Sft], 1, false);
         assert!(ours.len() == 2 && ours.iter().all(|r| r.engine() == OURS));
     }

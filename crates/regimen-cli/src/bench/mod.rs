@@ -40,6 +40,8 @@ pub enum Work {
     Decode,
     /// Fine-tuning on short rows of uneven length.
     Sft,
+    /// Training on preferences, short rows too.
+    Dpo,
     /// Steps of reinforcement learning: sampling, reward and training.
     Grpo,
     /// The matrix products of a training step, alone.
@@ -48,7 +50,8 @@ pub enum Work {
 
 impl Work {
     /// All of it, in the order in which it is done.
-    pub const ALL: [Self; 6] = [Self::Train, Self::Pair, Self::Decode, Self::Sft, Self::Grpo, Self::Limit];
+    pub const ALL: [Self; 7] =
+        [Self::Train, Self::Pair, Self::Decode, Self::Sft, Self::Dpo, Self::Grpo, Self::Limit];
 
     /// What rows call it.
     pub fn name(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Work {
             Self::Pair => "pair",
             Self::Decode => "decode",
             Self::Sft => "sft",
+            Self::Dpo => "dpo",
             Self::Grpo => "grpo",
             Self::Limit => "limit",
         }

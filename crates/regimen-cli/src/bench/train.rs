@@ -18,7 +18,7 @@ use regimen_data::sampler::Sequence;
 use regimen_data::{Catalogue, ChatTemplate, Ledger, Source};
 use regimen_kernels::Sampling;
 use regimen_kit::advantage::GroupRelative;
-use regimen_kit::objective::{CrossEntropy, Grpo, Ratio};
+use regimen_kit::objective::{CrossEntropy, Dpo, Grpo, Loss, Ratio};
 use regimen_kit::optimizer::AdamW;
 use regimen_kit::schedule::{Shape, Shaped, Warmup};
 
@@ -71,16 +71,22 @@ pub enum Training {
     Next,
     /// 64 short rows a step, their completions: TRL's SFT with its defaults, lr 1e-3.
     Worked,
+    /// 32 pairs of such rows a step, the reference read in every step: TRL's DPO with its defaults, lr 1e-4.
+    Preferred,
     /// 8 prompts × 8 completions of 32 tokens a step, sampled, rewarded and trained: TRL's GRPO with its defaults,
     /// lr 1e-4.
     Asked,
 }
 
-/// TRL's batches: rows of SFT; prompts, completions of each and tokens of each of GRPO.
+/// TRL's batches: rows of SFT; pairs of DPO; prompts, completions of each and tokens of each of GRPO.
 const ROWS: usize = 64;
+const PAIRS: usize = 32;
 const PROMPTS: usize = 8;
 const GROUP: usize = 8;
 const NEW: usize = 32;
+
+/// The cast member that preferences are held to.
+const REFERENCE: &str = "reference";
 
 /// The prompt as it is, without any marker.
 const BARE: &str = "{% for message in messages %}{{ message.content }}{% endfor %}";
@@ -100,6 +106,13 @@ impl Training {
                     DataFeed::new(supply(Arc::new(Additions::Worked), key)?, Vec::new(), ROWS, context);
                 (Feed::Data(Box::new(feed)), Box::new(CrossEntropy))
             }
+            Self::Preferred => {
+                let supply = supply(Arc::new(Additions::Preferred), key)?;
+                let feed = DataFeed::new(supply, Vec::new(), PAIRS, context);
+                let loss = Loss::Sigmoid;
+                let objective = Dpo { to: REFERENCE.to_owned(), beta: 0.1, loss, label_smoothing: 0.0 };
+                (Feed::Data(Box::new(feed)), Box::new(objective))
+            }
             Self::Asked => {
                 model.tokenizer = additions::tokenizer()?;
                 let feed = asked(supply(Arc::new(Additions::Asked), key)?, &model)?;
@@ -110,10 +123,14 @@ impl Training {
         let (lr, decay, clip) = match self {
             Self::Next => (1e-3, 0.01, 0.0),
             Self::Worked => (1e-3, 0.0, 1.0),
-            Self::Asked => (1e-4, 0.0, 1.0),
+            Self::Preferred | Self::Asked => (1e-4, 0.0, 1.0),
         };
-        let name = objective_name(self);
-        let objective = Weighted { name, coef: 1.0, reduce: Reduce::PerToken, objective };
+        let mut casts = BTreeMap::new();
+        if self == Self::Preferred {
+            casts.insert(REFERENCE.to_owned(), model.net.frozen_copy());
+        }
+        let objective =
+            Weighted { name: "objective".to_owned(), coef: 1.0, reduce: Reduce::PerToken, objective };
         let mut optimizer = AdamW::new((0.9, 0.999), 1e-8, decay, true, Vec::new());
         regimen_core::optimizer::Optimizer::attach(&mut optimizer, model.net.params());
         Ok(Stage {
@@ -123,7 +140,7 @@ impl Training {
             generator: Generator::new(model.shape()),
             micro_batch_tokens: micro_batch_tokens(model.shape()),
             policy: model,
-            casts: BTreeMap::new(),
+            casts,
             streams: vec![Stream { name: "text".to_owned(), weight: 1.0, feed, objectives: vec![objective] }],
             optimizer: Box::new(optimizer),
             schedule: Box::new(Shaped { warmup: Warmup::Steps(0), floor: 0.0, shape: Shape::Constant }),
@@ -135,10 +152,6 @@ impl Training {
             signals: BTreeMap::new(),
         })
     }
-}
-
-fn objective_name(work: Training) -> String {
-    if work == Training::Asked { "grpo" } else { "cross-entropy" }.to_owned()
 }
 
 fn supply(source: Arc<dyn Source>, key: Key) -> Result<Supply> {
@@ -233,7 +246,9 @@ mod tests {
     #[test]
     fn short_rows_and_rollouts_are_the_peers_work() {
         let of = |work| run(work, Size::Xs, model(Size::Xs, None).expect("made here"), 6).expect("it trains");
-        let (worked, asked) = (of(Training::Worked), of(Training::Asked));
+        let (worked, preferred, asked) = (of(Training::Worked), of(Training::Preferred), of(Training::Asked));
+        assert!((560.0..650.0).contains(&preferred.tokens), "{}", preferred.tokens);
+        assert!((preferred.losses[0] - std::f64::consts::LN_2).abs() < 1e-6, "{:?}", preferred.losses);
         assert!((560.0..650.0).contains(&worked.tokens), "{}", worked.tokens);
         assert_eq!(asked.tokens, 2048.0);
         assert!(worked.losses[5] < worked.losses[0], "{:?}", worked.losses);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use regimen_base::{Error, Result};
 use regimen_core::build::Builder;
-use regimen_core::evaluate::SetResult;
+use regimen_core::evaluate::{SetResult, Subject};
 use regimen_core::generate::Generator;
 use regimen_core::run::Disk;
 use regimen_nn::Device;
@@ -58,7 +58,8 @@ impl Args {
             set.name.clone_from(data);
         }
         let mut generator = Generator::new(model.shape());
-        let results = evaluation.run(&mut model, &mut generator, 0)?;
+        let mut subject = Subject { model: &mut model, generator: &mut generator, version: 0, go: &|| true };
+        let results = evaluation.run(&mut subject)?.unwrap_or_default();
         must_have_items(&results)?;
         let mut out = out::open();
         if self.json {

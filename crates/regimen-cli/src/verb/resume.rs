@@ -1,10 +1,10 @@
 //! `regimen resume RUN`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regimen_base::Result;
 use regimen_core::regimen::device_class;
-use regimen_core::run::{Checkpoint, RunDir, StageDir, Status};
+use regimen_core::run::{Checkpoint, Profile, RunDir, StageDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 
@@ -26,29 +26,34 @@ pub struct Args {
 impl Args {
     pub fn go(self) -> Outcome {
         let profile = profile::start(self.profile)?;
-        let dir = RunDir::open(&self.run)?;
-        let shown = self.run.display();
-        let resolved = target::resolved(&dir)?;
-        let device = Device::by_name(resolved.root().str("device"))?;
-        if let Ok(manifest) = dir.manifest() {
-            if manifest.status == Status::Complete && has_its_end(&dir, &resolved)? {
-                tell(&format!("{shown} is complete: there is nothing to go on with"));
-                return run::finish(&dir);
-            }
-            let (then, now) = (&manifest.device, device_class(&device));
-            if (&then.device, &then.isa) != (&now.device, &now.isa) {
-                tell(&format!(
-                    "note: {shown} was begun on {} ({}) and goes on on {} ({}); its last bits may differ from a run left alone",
-                    then.device, then.isa, now.device, now.isa
-                ));
-            }
-            if manifest.version != env!("CARGO_PKG_VERSION") {
-                tell(&format!("note: {shown} was begun by regimen {}", manifest.version));
-            }
-        }
-        tell(&format!("going on with {shown}"));
-        run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device, profile)
+        go_on(&self.run, profile)
     }
+}
+
+/// Goes on with a run, or says that it is complete.
+pub fn go_on(run: &Path, profile: Option<&'static Profile>) -> Outcome {
+    let dir = RunDir::open(run)?;
+    let shown = run.display();
+    let resolved = target::resolved(&dir)?;
+    let device = Device::by_name(resolved.root().str("device"))?;
+    if let Ok(manifest) = dir.manifest() {
+        if manifest.status == Status::Complete && has_its_end(&dir, &resolved)? {
+            tell(&format!("{shown} is complete: there is nothing to go on with"));
+            return run::finish(&dir);
+        }
+        let (then, now) = (&manifest.device, device_class(&device));
+        if (&then.device, &then.isa) != (&now.device, &now.isa) {
+            tell(&format!(
+                "note: {shown} was begun on {} ({}) and goes on on {} ({}); its last bits may differ from a run left alone",
+                then.device, then.isa, now.device, now.isa
+            ));
+        }
+        if manifest.version != env!("CARGO_PKG_VERSION") {
+            tell(&format!("note: {shown} was begun by regimen {}", manifest.version));
+        }
+    }
+    tell(&format!("going on with {shown}"));
+    run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device, profile)
 }
 
 /// Whether the checkpoint that ended the last training is there. A user who removed a damaged one wants it made again.

@@ -15,7 +15,11 @@ use crate::out::tell;
 use crate::preflight::{self, Depth, Load};
 use crate::progress::Display;
 use crate::recipes::Given;
+use crate::verb::resume;
 use crate::{args, number, out, profile, scores};
+
+/// The resolved recipe, in the run's directory.
+const RECIPE: &str = "recipe.resolved.toml";
 
 #[derive(clap::Args)]
 #[command(
@@ -38,20 +42,48 @@ pub struct Args {
 
 impl Args {
     pub fn go(self) -> Outcome {
-        let profile = profile::start(self.profile)?;
         let resolved = self.given.resolve()?;
+        let seeds = self.given.seeds(&resolved);
+        if seeds.is_empty() {
+            return self.one(&resolved, profile::start(self.profile)?);
+        }
+        if self.profile {
+            let one = Error::usage("`--profile` looks at one run, the recipe has several seeds");
+            return Err(one.remedy("name one of them: `--seed N`").into());
+        }
+        let name = self.name.clone().unwrap_or_else(|| self.given.run_name(&resolved));
+        for &seed in seeds {
+            let given = self.given.with_seed(seed);
+            let resolved = given.resolve()?;
+            let name = Some(format!("{name}-seed{seed}"));
+            Self { given, name, out: self.out.clone(), profile: false }.of_several(&resolved)?;
+        }
+        Ok(())
+    }
+
+    /// A run that may have been made, or begun, when the same recipe was run before.
+    fn of_several(&self, resolved: &Resolved) -> Outcome {
+        let path = self.out.join(self.name.as_deref().unwrap_or_default());
+        let written = || RunDir::view(&path)?.read(RECIPE);
+        if path.join("stages").is_dir() && written()? == resolved.to_toml().as_bytes() {
+            return resume::go_on(&path, None);
+        }
+        self.one(resolved, None)
+    }
+
+    fn one(&self, resolved: &Resolved, profile: Option<&'static Profile>) -> Outcome {
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_kit::registry();
-        let loads = preflight::examine(&resolved, &registry, &device, Depth::Quick)?;
+        let loads = preflight::examine(resolved, &registry, &device, Depth::Quick)?;
         let room = preflight::room();
         preflight::must_fit(&loads, room)?;
         if let Some(line) = preflight::is_tight(&loads, room) {
             tell(&format!("note: {line}"));
         }
-        let dir = RunDir::create(&self.place(&resolved)?)?;
-        dir.write("recipe.resolved.toml", resolved.to_toml().as_bytes())?;
+        let dir = RunDir::create(&self.place(resolved)?)?;
+        dir.write(RECIPE, resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));
-        carry_out(&dir, &resolved, &registry, &device, profile)
+        carry_out(&dir, resolved, &registry, &device, profile)
     }
 
     /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
@@ -115,7 +147,8 @@ pub fn carry_out(
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
     let mut display = Display::open(profile)?;
-    let ended = Regimen { resolved, registry, files: &Disk, device, dir, observer: &mut display }.run();
+    let ended =
+        Regimen { resolved, registry, files: &Disk, device, dir, cache: None, observer: &mut display }.run();
     display.close();
     let how = match &ended {
         Ok(Ended::Complete) => json!({ "outcome": "complete" }),

@@ -2,15 +2,18 @@
 
 use std::collections::VecDeque;
 
-use regimen_base::{Error, Persist, Result, Split, State, StateError};
+use regimen_base::{Error, Key, Persist, Result, ResultExt, Split, State, StateError};
 use regimen_data::{Body, Example, ExampleId};
 use regimen_data::{Notes, Transform, apply_all};
 
 use super::supply::Supply;
-use crate::picks::Unit;
+use crate::picks::{Side, Unit};
 
 /// After so many draws without a single token to learn, the masks are taken to be broken.
 const MOST_EMPTY: usize = 1000;
+
+/// What stays together in a batch: a document, or the two sides of a preference.
+type Row = Vec<Unit>;
 
 /// A stream of static data.
 pub struct DataFeed {
@@ -18,14 +21,14 @@ pub struct DataFeed {
     pub supply: Supply,
     /// What is done to them.
     pub transforms: Vec<Box<dyn Transform>>,
-    /// Units in an optimiser batch.
+    /// Examples in an optimiser batch; the two sides of a preference count as one.
     pub batch: usize,
     /// The longest sequence the net can read.
     pub context: usize,
     /// What the transforms dropped.
     pub notes: Notes,
-    /// Units of the newest draw that wait for the next batch, that draw's position, and how many of its units are out.
-    waiting: VecDeque<Unit>,
+    /// Rows of the newest draw that wait for the next batch, that draw's position, and how many of its rows are out.
+    waiting: VecDeque<Row>,
     position: u64,
     taken: u64,
 }
@@ -51,8 +54,8 @@ impl DataFeed {
     /// Unreadable rows, sequences that do not fit, data without anything to learn.
     pub fn next(&mut self, step: u64) -> Result<Vec<Unit>> {
         let mut units = Vec::with_capacity(self.batch);
-        let mut empty = 0;
-        while units.len() < self.batch {
+        let (mut rows, mut empty) = (0, 0);
+        while rows < self.batch {
             if self.waiting.is_empty() {
                 self.refill()?;
                 empty = if self.waiting.is_empty() { empty + 1 } else { 0 };
@@ -66,22 +69,24 @@ impl DataFeed {
                 }
                 continue;
             }
-            if let Some(unit) = self.waiting.pop_front() {
+            if let Some(row) = self.waiting.pop_front() {
                 self.taken += 1;
-                self.supply.ledger.record(unit.example, unit.tokens.len() as u64, step);
-                units.push(unit);
+                rows += 1;
+                let tokens = row.iter().map(|u| u.tokens.len() as u64).sum();
+                self.supply.ledger.record(row[0].example, tokens, step);
+                units.extend(row);
             }
         }
         Ok(units)
     }
 
-    /// Looks at up to `n` examples, evenly spread, without touching the feed: how many were looked at, the units they
+    /// Looks at up to `n` examples, evenly spread, without touching the feed: how many were looked at, the rows they
     /// make, and the tokens of these.
     ///
     /// # Errors
     /// Unreadable rows.
     pub fn probe(&self, n: u64) -> Result<(u64, u64, u64)> {
-        let (mut seen, mut units, mut tokens) = (0, 0, 0);
+        let (mut seen, mut rows, mut tokens) = (0, 0, 0);
         let sources = self.supply.catalogue.sources();
         for (s, source) in sources.iter().enumerate() {
             let len = source.len(Split::Train).unwrap_or(n);
@@ -90,48 +95,86 @@ impl DataFeed {
                 let id = ExampleId { source: s as u32, index: i * len / take };
                 let example = self.supply.catalogue.get(id, Split::Train)?;
                 let key = self.supply.key.child("probe").at(i);
-                for done in apply_all(&self.transforms, example, key, &mut Notes::default())? {
-                    if let Body::Tokens(t) = &done.body {
-                        units += 1;
-                        tokens += t.len() as u64;
-                    }
+                for row in self.rows(example, 1.0, key, &mut Notes::default())? {
+                    rows += 1;
+                    tokens += row.iter().map(|u| u.tokens.len() as u64).sum::<u64>();
                 }
                 seen += 1;
             }
         }
-        Ok((seen, units, tokens))
+        Ok((seen, rows, tokens))
+    }
+
+    /// Whether the data are preferences, by the first example that has anything to learn.
+    ///
+    /// # Errors
+    /// Unreadable rows.
+    pub fn has_pairs(&self) -> Result<bool> {
+        for (s, source) in self.supply.catalogue.sources().iter().enumerate() {
+            let len = source.len(Split::Train).unwrap_or(1);
+            for index in 0..len.min(MOST_EMPTY as u64) {
+                let id = ExampleId { source: s as u32, index };
+                let example = self.supply.catalogue.get(id, Split::Train)?;
+                let rows = self.rows(example, 1.0, self.supply.key.child("probe"), &mut Notes::default())?;
+                if let Some(row) = rows.first() {
+                    return Ok(row.len() == 2);
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn refill(&mut self) -> Result<()> {
         self.position = self.supply.sampler.position();
         self.taken = 0;
         let (draw, example) = self.supply.draw()?;
-        let key = self.supply.view_key(&draw);
-        for example in apply_all(&self.transforms, example, key, &mut self.notes)? {
-            let unit = self.unit(example, draw.weight)?;
-            if unit.tokens.iter().skip(1).any(|t| t.weight != 0.0) {
-                self.waiting.push_back(unit);
-            }
-        }
+        let mut notes = std::mem::take(&mut self.notes);
+        let rows = self.rows(example, draw.weight, self.supply.view_key(&draw), &mut notes);
+        self.notes = notes;
+        self.waiting.extend(rows?);
         Ok(())
     }
 
-    fn unit(&self, example: Example, weight: f32) -> Result<Unit> {
+    /// The rows of an example that have something to learn.
+    fn rows(&self, example: Example, weight: f32, key: Key, notes: &mut Notes) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
         let id = example.id;
         let place = || self.supply.catalogue.place(id, Split::Train);
-        let Body::Tokens(tokens) = example.body else {
-            return Err(Error::usage(format!(
-                "the transforms of this stream leave {} without tokens",
-                place()
-            ))
-            .remedy("end them with `chat` (conversations) or `text` (plain text)"));
-        };
-        if tokens.len() > self.context {
-            return Err(Error::data(format!("{} has {} tokens; the context is {}", place(), tokens.len(), self.context))
-                .remedy("add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`"));
+        for example in apply_all(&self.transforms, example, key, notes).within(place)? {
+            let unit = |tokens, side| Unit { example: id, tokens, weight, advantage: None, side };
+            let row = match example.body {
+                Body::Tokens(tokens) => vec![unit(tokens, None)],
+                Body::Pair { chosen, rejected } => {
+                    vec![unit(chosen, Some(Side::Chosen)), unit(rejected, Some(Side::Rejected))]
+                }
+                _ => return Err(self.without_tokens(id)),
+            };
+            self.must_fit(&row)?;
+            rows.push(row);
         }
-        Ok(Unit { example: id, tokens, weight, advantage: None })
+        rows.retain(|row| row.iter().all(learns));
+        Ok(rows)
     }
+
+    fn without_tokens(&self, id: ExampleId) -> Error {
+        let place = self.supply.catalogue.place(id, Split::Train);
+        Error::usage(format!("the transforms of this stream leave {place} without tokens"))
+            .remedy("end them with `chat` (conversations) or `text` (plain text)")
+    }
+
+    fn must_fit(&self, row: &[Unit]) -> Result<()> {
+        let Some(long) = row.iter().find(|unit| unit.tokens.len() > self.context) else { return Ok(()) };
+        let place = self.supply.catalogue.place(long.example, Split::Train);
+        let what = format!("{place} has {} tokens; the context is {}", long.tokens.len(), self.context);
+        Err(Error::data(what).remedy(
+            "add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`",
+        ))
+    }
+}
+
+/// Whether any token of a document carries loss.
+fn learns(unit: &Unit) -> bool {
+    unit.tokens.iter().skip(1).any(|t| t.weight != 0.0)
 }
 
 impl Persist for DataFeed {

@@ -121,6 +121,7 @@ impl RolloutFeed {
             tokens: episode.tokens.clone(),
             weight: 1.0,
             advantage: advantage.filter(|_| !(drop && episode.stop.truncated())).map(|a| a as f32),
+            side: None,
         };
         group.episodes.iter().zip(advantages).map(unit).collect()
     }

@@ -5,13 +5,14 @@ use regimen_data::{ExampleId, Role, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::picks::Unit;
+use crate::picks::{Side, Unit};
 
 #[derive(Serialize, Deserialize)]
 struct Row {
     example: ExampleId,
     weight: f32,
     advantage: Option<f32>,
+    side: Option<Side>,
     tokens: Vec<(u32, Role, f32, Option<f32>)>,
 }
 
@@ -21,6 +22,7 @@ pub fn units_to_json(units: &[Unit]) -> Value {
         example: u.example,
         weight: u.weight,
         advantage: u.advantage,
+        side: u.side,
         tokens: u.tokens.iter().map(|t| (t.id, t.role, t.weight, t.logprob)).collect(),
     };
     let rows: Vec<Row> = units.iter().map(row).collect();
@@ -39,6 +41,7 @@ pub fn units_from_json(value: &Value) -> Result<Vec<Unit>, StateError> {
         example: row.example,
         weight: row.weight,
         advantage: row.advantage,
+        side: row.side,
         tokens: row.tokens.into_iter().map(token).collect(),
     };
     Ok(rows.into_iter().map(unit).collect())
@@ -57,6 +60,7 @@ mod tests {
             tokens: vec![prompt, token],
             weight: 1.0,
             advantage: Some(1.0 / 3.0),
+            side: Some(Side::Rejected),
         };
         let text = serde_json::to_string(&units_to_json(std::slice::from_ref(&unit))).expect("JSON");
         let back = units_from_json(&serde_json::from_str(&text).expect("JSON")).expect("units");

@@ -1,5 +1,6 @@
 //! A whole run: every stage of a recipe, in order, into one run directory.
 
+mod inputs;
 mod recorder;
 mod summary;
 
@@ -13,15 +14,16 @@ use regimen_nn::{Device, Net};
 use regimen_recipe::{Node, Resolved, StagePlan, Start};
 
 use crate::build::Builder;
-use crate::evaluate::SetResult;
+use crate::evaluate::{SetResult, Subject};
 use crate::generate::Generator;
 use crate::model::Model;
 use crate::registry::Registry;
 use crate::run::{
-    Checkpoint, Clock, DeviceClass, Disk, LedgerRow, Manifest, RunDir, StageDir, Status, digest, host_facts,
-    peak_memory,
+    Cache, Checkpoint, Clock, DeviceClass, Disk, Found, LedgerRow, Manifest, RunDir, StageDir, Status,
+    digest, host_facts, peak_memory, program_digest,
 };
 use crate::stage::{End, Progress, Stage, train};
+use inputs::Inputs;
 use recorder::Recorder;
 
 /// Whoever shows the run to a person. It sees everything and changes nothing.
@@ -59,6 +61,8 @@ pub struct Regimen<'a> {
     pub device: &'a Device,
     /// Where everything is kept.
     pub dir: &'a RunDir,
+    /// Where stages are looked up before they are trained, and kept afterwards.
+    pub cache: Option<&'a Cache>,
     /// Who looks on.
     pub observer: &'a mut dyn Observer,
 }
@@ -120,6 +124,7 @@ impl Regimen<'_> {
             data: BTreeMap::new(),
             seed: self.resolved.root().u64("seed"),
             device: device_class(self.device),
+            program: program_digest(),
             host: host_facts(),
             started: Clock::utc(Clock::unix()),
             ended: None,
@@ -129,15 +134,14 @@ impl Regimen<'_> {
     }
 
     fn stages(&mut self, manifest: &mut Manifest) -> Result<Outcome> {
+        let mut inputs = self.cache.is_some().then(Inputs::default);
         let stages: Vec<(Node, StagePlan)> =
             self.resolved.stages().iter().cloned().zip(self.resolved.plan().stages.iter().cloned()).collect();
         for (index, (node, plan)) in stages.iter().enumerate() {
             let dir = self.dir.stage(index, &plan.id)?;
             let within = |e: Error| e.within(format!("stage `{}`", plan.id));
-            let outcome = match node.kind() {
-                "eval" => self.eval_stage(node, plan, &dir),
-                _ => self.train_stage(node, plan, &dir, manifest),
-            };
+            let key = inputs.as_mut().map(|inputs| inputs.of(&self.builder(), node, plan)).transpose();
+            let outcome = self.shared_stage(key.map_err(within)?.as_deref(), node, plan, &dir, manifest);
             if outcome.map_err(within)? == Outcome::Interrupted {
                 return Ok(Outcome::Interrupted);
             }
@@ -146,12 +150,55 @@ impl Regimen<'_> {
         Ok(Outcome::Complete)
     }
 
+    /// A stage that another run may have made already. One that was begun here is ended here.
+    fn shared_stage(
+        &mut self,
+        key: Option<&str>,
+        node: &Node,
+        plan: &StagePlan,
+        dir: &StageDir,
+        manifest: &mut Manifest,
+    ) -> Result<Outcome> {
+        let (Some(cache), Some(key)) = (self.cache, key.filter(|_| dir.is_untouched())) else {
+            return self.stage(node, plan, dir, manifest);
+        };
+        let observer = &*self.observer;
+        let claim = match cache.enter(key, self.dir, dir, &|| !observer.interrupted())? {
+            Found::Brought(facts) => {
+                self.observer.note(&format!("stage `{}` is there already, from {}", plan.id, facts.run));
+                manifest.enter(facts.ledger);
+                return Ok(Outcome::Complete);
+            }
+            Found::Stopped => return Ok(Outcome::Interrupted),
+            Found::Mine(claim) => claim,
+        };
+        let outcome = self.stage(node, plan, dir, manifest)?;
+        if outcome == Outcome::Complete {
+            let row = manifest.stages.iter().find(|row| row.stage == plan.id).cloned();
+            cache.keep(claim, self.dir, dir, row.unwrap_or_default())?;
+        }
+        Ok(outcome)
+    }
+
+    fn stage(
+        &mut self,
+        node: &Node,
+        plan: &StagePlan,
+        dir: &StageDir,
+        manifest: &mut Manifest,
+    ) -> Result<Outcome> {
+        match node.kind() {
+            "eval" => self.eval_stage(node, plan, dir),
+            _ => self.train_stage(node, plan, dir, manifest),
+        }
+    }
+
     fn eval_stage(&mut self, node: &Node, plan: &StagePlan, dir: &StageDir) -> Result<Outcome> {
         if read_results(dir)?.is_none() {
             let mut model = self.start(&plan.from)?;
             self.observer.stage(&plan.id, 0, 0, model.parameters());
             let mut generator = Generator::new(model.shape());
-            self.evaluate(node.table("eval"), &mut model, &mut generator, 0, dir)?;
+            return self.evaluate(node.table("eval"), &mut model, &mut generator, 0, dir);
         }
         Ok(Outcome::Complete)
     }
@@ -186,7 +233,14 @@ impl Regimen<'_> {
                     };
                     let evaluation =
                         builder.evaluation(eval, &stage.policy.tokenizer, stage.policy.shape())?;
-                    evaluation.run(&mut stage.policy, &mut stage.generator, stage.counters.step)
+                    // the row of this step must be in the metrics whenever the run is stopped, so this one is not cut short
+                    let mut subject = Subject {
+                        model: &mut stage.policy,
+                        generator: &mut stage.generator,
+                        version: stage.counters.step,
+                        go: &|| true,
+                    };
+                    Ok(evaluation.run(&mut subject)?.unwrap_or_default())
                 };
                 let mut recorder = Recorder::new(dir, rows, step, periods, self.observer, &mut evaluate)?;
                 let end = train(&mut stage, &mut recorder);
@@ -205,7 +259,7 @@ impl Regimen<'_> {
         if let Some(eval) = eval {
             let version = stage.counters.step;
             let Stage { policy, generator, .. } = &mut stage;
-            self.evaluate(eval, policy, generator, version, dir)?;
+            return self.evaluate(eval, policy, generator, version, dir);
         }
         Ok(Outcome::Complete)
     }
@@ -277,6 +331,7 @@ impl Regimen<'_> {
         read_folder(path, self.files, self.device)
     }
 
+    /// Evaluates at a stage's end. Where it is interrupted nothing is written, and the resumed run begins it again.
     fn evaluate(
         &mut self,
         eval: &Node,
@@ -284,14 +339,16 @@ impl Regimen<'_> {
         generator: &mut Generator,
         version: u64,
         dir: &StageDir,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
+        let go = || !self.observer.interrupted();
         let part = regimen_kernels::span("evaluate");
-        let results = evaluation.run(model, generator, version)?;
+        let results = evaluation.run(&mut Subject { model, generator, version, go: &go })?;
         drop(part);
+        let Some(results) = results else { return Ok(Outcome::Interrupted) };
         summary::write_results(self.dir, dir, &results)?;
         self.observer.evaluated(dir.id(), &results);
-        Ok(())
+        Ok(Outcome::Complete)
     }
 }
 
@@ -328,15 +385,14 @@ fn last_good(error: Error, dir: &StageDir) -> Error {
 
 /// Adds what this sitting took to the stage's row.
 fn ledger(manifest: &mut Manifest, stage: &Stage, seconds: f64) {
-    let at = manifest.stages.iter().position(|r| r.stage == stage.id).unwrap_or_else(|| {
-        manifest.stages.push(LedgerRow { stage: stage.id.clone(), ..LedgerRow::default() });
-        manifest.stages.len() - 1
+    let before = manifest.stages.iter().find(|r| r.stage == stage.id).cloned().unwrap_or_default();
+    manifest.enter(LedgerRow {
+        stage: stage.id.clone(),
+        steps: stage.counters.step,
+        tokens: stage.counters.tokens,
+        generated_tokens: stage.counters.generated,
+        flops: stage.counters.flops,
+        seconds: before.seconds + seconds,
+        peak_bytes: before.peak_bytes.max(peak_memory().unwrap_or(0)),
     });
-    let row = &mut manifest.stages[at];
-    row.steps = stage.counters.step;
-    row.tokens = stage.counters.tokens;
-    row.generated_tokens = stage.counters.generated;
-    row.flops = stage.counters.flops;
-    row.seconds += seconds;
-    row.peak_bytes = row.peak_bytes.max(peak_memory().unwrap_or(0));
 }

@@ -31,7 +31,17 @@ impl Clock {
 
     /// Seconds since 1970-01-01 00:00 UTC; 0 on a machine whose clock is set before that.
     pub fn unix() -> f64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+        Self::seconds_of(Self::now())
+    }
+
+    /// Now, for the file system.
+    pub(super) fn now() -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// A time of the file system in seconds since 1970-01-01 00:00 UTC.
+    pub(super) fn seconds_of(time: SystemTime) -> f64 {
+        time.duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
     }
 
     /// A time of [`Clock::unix`] as `2026-11-23T07:30:00Z`.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use regimen_base::{Error, Exit, Result};
-use regimen_data::Files;
+use regimen_data::{Files, Parts};
 
 use super::trouble::Told;
 
@@ -34,6 +35,34 @@ impl Files for Disk {
             return Err(Error::data(format!("{} is a folder, not a file", path.display())));
         }
         fs::read(path).map_err(|e| missing(path, &e))
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn Parts>> {
+        let size = fs::metadata(path).map_err(|e| missing(path, &e))?.len();
+        Ok(Box::new(OnDisk { path: path.to_owned(), size }))
+    }
+}
+
+/// A file that is opened for every read: a folder may hold more files than a process may keep open.
+struct OnDisk {
+    path: PathBuf,
+    size: u64,
+}
+
+impl Parts for OnDisk {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&self, at: u64, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let mut read = || {
+            let mut file = File::open(&self.path)?;
+            file.seek(SeekFrom::Start(at))?;
+            file.read_exact(&mut bytes)
+        };
+        read().map_err(|e| missing(&self.path, &e))?;
+        Ok(bytes)
     }
 }
 

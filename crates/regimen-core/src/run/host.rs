@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::OnceLock;
 
 /// The most memory the process has held so far, in bytes; `None` where the system does not tell.
 pub fn peak_memory() -> Option<u64> {
@@ -23,6 +24,15 @@ pub fn host_facts() -> BTreeMap<String, String> {
         facts.insert("memory_bytes".to_owned(), bytes.to_string());
     }
     facts
+}
+
+/// The digest of the program that runs, `blake3:…`; empty where the system does not tell. Two builds can differ in their
+/// last bits, so nothing is shared between them.
+pub fn program_digest() -> String {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    let read =
+        || std::env::current_exe().and_then(fs::read).map_or_else(|_| String::new(), |b| super::digest(&b));
+    DIGEST.get_or_init(read).clone()
 }
 
 fn kibibytes(text: &str, name: &str) -> Option<u64> {

@@ -17,6 +17,9 @@ pub struct Manifest {
     pub seed: u64,
     /// Runs of one class end in the same bytes.
     pub device: DeviceClass,
+    /// [`digest`] of the program's own file; empty where the system does not tell.
+    #[serde(default)]
+    pub program: String,
     /// See [`super::host_facts`].
     pub host: BTreeMap<String, String>,
     /// When it began, UTC.
@@ -27,6 +30,16 @@ pub struct Manifest {
     pub status: Status,
     /// The ledger, one row a stage.
     pub stages: Vec<LedgerRow>,
+}
+
+impl Manifest {
+    /// Enters a stage's row, in the place of an older one.
+    pub fn enter(&mut self, row: LedgerRow) {
+        match self.stages.iter_mut().find(|old| old.stage == row.stage) {
+            Some(old) => *old = row,
+            None => self.stages.push(row),
+        }
+    }
 }
 
 /// What decides the last bits of the arithmetic, and the threads, which do not.

@@ -15,6 +15,7 @@
 //! `manifest.json` and the report.
 
 mod atomic;
+mod cache;
 mod checkpoint;
 #[cfg(test)]
 mod checkpoint_tests;
@@ -39,12 +40,13 @@ mod storage;
 mod tensorboard;
 mod trouble;
 
+pub use cache::{Cache, Claim, Facts, Found, Kept};
 pub use checkpoint::Checkpoint;
 pub use clock::Clock;
 pub use directory::RunDir;
 pub use disk::Disk;
 pub use episodes::EpisodeRecord;
-pub use host::{host_facts, peak_memory};
+pub use host::{host_facts, peak_memory, program_digest};
 pub use journal::Journal;
 pub use manifest::{DeviceClass, LedgerRow, Manifest, Status, digest};
 pub use metrics::{Metrics, MetricsRow, is_measured_by_clock};

@@ -47,6 +47,11 @@ impl StageDir {
         self.disk.make_folder(&self.path).told("make", &self.path)
     }
 
+    /// Whether nothing has been written into it yet.
+    pub fn is_untouched(&self) -> bool {
+        fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none())
+    }
+
     /// Its place in the regimen, from 0.
     pub fn index(&self) -> usize {
         self.index

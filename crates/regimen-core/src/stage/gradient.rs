@@ -35,26 +35,23 @@ pub fn accumulate(
     readings: &mut Readings,
 ) -> Result<f64> {
     let all = Picks::of(work.units);
-    let scales: Vec<Vec<f32>> = work
-        .objectives
-        .iter()
-        .zip(&work.factors)
-        .map(|(o, &factor)| {
-            let scales = o.reduce.factors(&o.objective.weights(&all), &all.unit, all.units);
-            scales.into_iter().map(|s| (f64::from(s) * factor) as f32).collect()
-        })
-        .collect();
+    let objectives = || work.objectives.iter().zip(&work.factors);
+    let scales: Vec<Vec<f32>> =
+        objectives().map(|(o, &by)| o.objective.rows(&all).factors(o.reduce, by)).collect();
+    let mut left: Vec<&[f32]> = scales.iter().map(Vec::as_slice).collect();
     let mut loss = 0.0;
-    let mut at = 0;
     for range in micro_batches(work.units, work.cap) {
         let micro = &work.units[range];
         let picks = Picks::of(micro);
+        let mut scales = Vec::with_capacity(left.len());
+        for (objective, left) in work.objectives.iter().zip(&mut left) {
+            let (own, rest) = left.split_at(objective.objective.rows(&picks).weight.len());
+            scales.push(own);
+            *left = rest;
+        }
         if picks.is_empty() {
             continue;
         }
-        let span = at..at + picks.len();
-        at = span.end;
-        let scales: Vec<&[f32]> = scales.iter().map(|s| &s[span.clone()]).collect();
         loss += micro_batch(policy, casts, work, micro, &picks, &scales, readings)?;
     }
     Ok(loss)

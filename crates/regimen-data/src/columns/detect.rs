@@ -27,9 +27,15 @@ pub enum Schema {
     Prompt,
     /// `chosen` and `rejected`, with `prompt` or with a common beginning.
     Preference,
+    /// KTO's `prompt`, `completion` and a `label` that is true or false.
+    UnpairedPreference,
+    /// `prompt`, `completions` (steps of one reply) and `labels` (whether each is right).
+    Stepwise,
+    /// `input_ids`, with `labels` (−100 is not trained on) or `completion_mask`.
+    Tokens,
 }
 
-const NAMES: [(Schema, &str); 8] = [
+const NAMES: [(Schema, &str); 11] = [
     (Schema::Text, "text"),
     (Schema::Messages, "messages"),
     (Schema::Conversations, "conversations"),
@@ -38,6 +44,9 @@ const NAMES: [(Schema, &str); 8] = [
     (Schema::QuestionAnswer, "question-answer"),
     (Schema::Prompt, "prompt"),
     (Schema::Preference, "preference"),
+    (Schema::UnpairedPreference, "unpaired-preference"),
+    (Schema::Stepwise, "stepwise"),
+    (Schema::Tokens, "tokens"),
 ];
 
 impl Schema {
@@ -83,6 +92,12 @@ pub struct Columns {
     pub chosen: Option<String>,
     /// Instead of `rejected`.
     pub rejected: Option<String>,
+    /// Instead of `label`.
+    pub label: Option<String>,
+    /// The field of a message that says who speaks, instead of `role` or `from`.
+    pub role: Option<String>,
+    /// The field of a message that says what is said, instead of `content` or `value`.
+    pub content: Option<String>,
 }
 
 macro_rules! names {
@@ -94,7 +109,7 @@ macro_rules! names {
         }
     };
 }
-names!(text, prompt, question, answer, chosen, rejected);
+names!(text, prompt, question, answer, chosen, rejected, label);
 
 /// A schema with the columns it was found by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -141,7 +156,11 @@ impl Detected {
             Schema::Text => (columns.text().to_owned(), String::new()),
             Schema::Messages => (conversation("messages", "conversations"), String::new()),
             Schema::Conversations => (conversation("conversations", "conversation"), String::new()),
-            Schema::PromptCompletion => (columns.prompt().to_owned(), completion(columns, values)),
+            Schema::PromptCompletion | Schema::UnpairedPreference => {
+                (columns.prompt().to_owned(), completion(columns, values))
+            }
+            Schema::Stepwise => (columns.prompt().to_owned(), "completions".to_owned()),
+            Schema::Tokens => ("input_ids".to_owned(), String::new()),
             Schema::Instruction => ("instruction".to_owned(), "output".to_owned()),
             Schema::QuestionAnswer => (columns.question().to_owned(), columns.answer().to_owned()),
             Schema::Prompt => (columns.prompt().to_owned(), String::new()),
@@ -164,8 +183,11 @@ fn completion(columns: &Columns, values: &Map<String, Value>) -> String {
 /// `instruction`.
 fn guess(values: &Map<String, Value>, columns: &Columns) -> Option<Schema> {
     let has = |name: &str| values.contains_key(name);
-    let list = |name: &str| values.get(name).is_some_and(Value::is_array);
-    if has(columns.chosen()) && has(columns.rejected()) {
+    let list = |name: &str| values.get(name).is_some_and(is_list);
+    let label = || values.get(columns.label()).is_some_and(Value::is_boolean);
+    if list("input_ids") {
+        Some(Schema::Tokens)
+    } else if has(columns.chosen()) && has(columns.rejected()) {
         Some(Schema::Preference)
     } else if columns.messages.as_deref().map_or(list("messages"), list) {
         Some(Schema::Messages)
@@ -173,8 +195,10 @@ fn guess(values: &Map<String, Value>, columns: &Columns) -> Option<Schema> {
         Some(Schema::Conversations)
     } else if has("instruction") && has("output") {
         Some(Schema::Instruction)
+    } else if has(columns.prompt()) && list("completions") && list("labels") {
+        Some(Schema::Stepwise)
     } else if has(columns.prompt()) && has(&completion(columns, values)) {
-        Some(Schema::PromptCompletion)
+        Some(if label() { Schema::UnpairedPreference } else { Schema::PromptCompletion })
     } else if has(columns.question()) && has(columns.answer()) {
         Some(Schema::QuestionAnswer)
     } else if has(columns.prompt()) {
@@ -184,6 +208,11 @@ fn guess(values: &Map<String, Value>, columns: &Columns) -> Option<Schema> {
     } else {
         None
     }
+}
+
+/// A list, or (in CSV) the JSON text of one.
+fn is_list(value: &Value) -> bool {
+    value.is_array() || value.as_str().is_some_and(|text| text.trim_start().starts_with("[{"))
 }
 
 fn nothing_fits(row: &Row) -> Error {

@@ -3,11 +3,12 @@
 use regimen_base::{Error, Result};
 use serde_json::{Map, Value};
 
+use super::Columns;
 use crate::read::{Place, kind};
 use crate::{Message, Role};
 
 /// Reads a column of messages.
-pub(super) fn messages(place: &Place, column: &str, value: &Value) -> Result<Vec<Message>> {
+pub(super) fn messages(place: &Place, column: &str, value: &Value, names: &Columns) -> Result<Vec<Message>> {
     let Value::Array(list) = value else {
         return Err(Error::data(format!(
             "{place}: column `{column}` is {}, not a list of messages",
@@ -20,7 +21,7 @@ pub(super) fn messages(place: &Place, column: &str, value: &Value) -> Result<Vec
             Error::data(format!("{place}: column `{column}` has no messages")).remedy("remove the row")
         );
     }
-    list.iter().enumerate().map(|(i, m)| message(m).map_err(|e| told(place, column, i, e))).collect()
+    list.iter().enumerate().map(|(i, m)| message(m, names).map_err(|e| told(place, column, i, e))).collect()
 }
 
 type Wrong = (String, &'static str);
@@ -29,12 +30,16 @@ fn told(place: &Place, column: &str, index: usize, (what, remedy): Wrong) -> Err
     Error::data(format!("{place}: message {} of `{column}` {what}", index + 1)).remedy(remedy)
 }
 
-fn message(value: &Value) -> Result<Message, Wrong> {
+fn message(value: &Value, names: &Columns) -> Result<Message, Wrong> {
     let Value::Object(fields) = value else {
         return Err((format!("is {}, not an object", kind(value)), "write {\"role\": …, \"content\": …}"));
     };
     let mut extra = fields.clone();
-    let said_by = ["role", "from"].iter().find_map(|k| extra.remove(*k));
+    let field = |given: &'_ Option<String>, usual: [&str; 2]| match given {
+        Some(name) => vec![name.clone()],
+        None => usual.map(str::to_owned).to_vec(),
+    };
+    let said_by = field(&names.role, ["role", "from"]).iter().find_map(|k| extra.remove(k));
     let Some(Value::String(said_by)) = said_by else {
         return Err((
             "has no `role` (or `from`)".to_owned(),
@@ -44,7 +49,7 @@ fn message(value: &Value) -> Result<Message, Wrong> {
     let role = role(&said_by).ok_or_else(|| {
         (format!("has the unknown role `{said_by}`"), "use system, user, assistant or tool")
     })?;
-    let content = ["content", "value"].iter().find_map(|k| extra.remove(*k));
+    let content = field(&names.content, ["content", "value"]).iter().find_map(|k| extra.remove(k));
     let content = content_of(content.as_ref(), &extra)?;
     // absent fields of a Parquet struct come as nulls, which templates would take for values
     extra.retain(|_, v| !v.is_null());

@@ -69,6 +69,39 @@ fn every_schema_is_recognised() {
 }
 
 #[test]
+fn rarer_schemas_are_recognised_too() {
+    let (schema, e) = read(json!({"prompt": "q", "completion": "a", "label": false}));
+    assert_eq!(
+        (schema, said(&e)[1].1, &e.columns["label"]),
+        (Schema::UnpairedPreference, "a", &json!(false))
+    );
+    let (schema, e) = read(json!({"prompt": "q", "completions": ["a", "b"], "labels": [true, false]}));
+    assert_eq!((schema, said(&e)[1].1, e.columns.len()), (Schema::Stepwise, "a\nb", 2));
+    let (schema, e) =
+        read(json!({"input_ids": [5, 6, 7], "labels": [-100, 6, 7], "attention_mask": [1, 1, 1]}));
+    let Body::Tokens(tokens) = &e.body else { unreachable!() };
+    let tokens: Vec<_> = tokens.iter().map(|t| (t.id, t.weight)).collect();
+    assert_eq!((schema, tokens), (Schema::Tokens, vec![(5, 0.0), (6, 1.0), (7, 1.0)]));
+    let (schema, e) = read(json!({"messages": "[{\"role\": \"user\", \"content\": \"q\"}]"}));
+    assert_eq!((schema, said(&e)), (Schema::Messages, vec![(Role::User, "q")]));
+    let columns = Columns { role: Some("who".into()), content: Some("says".into()), ..Columns::default() };
+    let (_, e) = read_with(json!({"messages": [{"who": "human", "says": "q"}]}), None, columns).unwrap();
+    assert_eq!(said(&e), [(Role::User, "q")]);
+}
+
+#[test]
+fn shifted_labels_and_odd_labels_are_refused() {
+    let error = |values| read_with(values, None, Columns::default()).unwrap_err().to_string();
+    assert!(error(json!({"input_ids": [5, 6, 7], "labels": [6, 7, -100]})).contains("do not shift them"));
+    assert!(error(json!({"input_ids": [5, 6], "labels": [5]})).contains("2 ids, but 1 labels"));
+    let e = error(json!({"prompt": "q", "completions": ["a"], "labels": [true, false]}));
+    assert!(e.contains("not lists of one length"), "{e}");
+    let row = json!({"prompt": "q", "completion": "a", "label": "yes"});
+    let e = read_with(row, Some(Schema::UnpairedPreference), Columns::default()).unwrap_err().to_string();
+    assert!(e.contains("column `label` is a text, not true or false"), "{e}");
+}
+
+#[test]
 fn preferences_in_all_their_forms() {
     let want = Body::Preference {
         prompt: vec![Message::new(Role::User, "q")],

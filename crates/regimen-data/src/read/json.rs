@@ -5,45 +5,88 @@ use std::sync::Arc;
 use regimen_base::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::{Place, Row, newlines, utf8};
+use super::{Place, Row, Span, newlines, utf8};
+use crate::files::Parts;
 
-/// One object a line; blank lines are skipped.
-pub(super) fn lines(file: &Arc<str>, bytes: &[u8], limit: usize) -> Result<Vec<Row>> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut rows = Vec::new();
-    for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        let number = i as u64 + 1;
-        if line.len() > limit {
-            return Err(too_long(file, number, line.len(), limit));
+/// Bytes that are read at a time.
+const BLOCK: u64 = 1 << 20;
+
+type Each<'a> = &'a mut dyn FnMut(Row) -> Result<()>;
+
+/// One object a line; blank lines are skipped. No more than a block and the longest line are in memory.
+pub(super) fn scan_lines(file: &Arc<str>, parts: &dyn Parts, limit: usize, each: Each) -> Result<Vec<Span>> {
+    let (mut spans, mut carry, mut number) = (Vec::new(), Vec::new(), 0);
+    let (mut read, mut start) = (0, 0u64);
+    loop {
+        let block = parts.read(read, BLOCK.min(parts.size() - read) as usize)?;
+        read += block.len() as u64;
+        let last = block.is_empty();
+        let mut rest = &block[..];
+        while let Some(end) = rest.iter().position(|b| *b == b'\n').or(last.then_some(rest.len())) {
+            carry.extend_from_slice(&rest[..end]);
+            number += 1;
+            spans.extend(line(file, &carry, (start, number), limit, each)?);
+            start += carry.len() as u64 + 1;
+            carry.clear();
+            if last {
+                return Ok(spans);
+            }
+            rest = &rest[end + 1..];
         }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
+        carry.extend_from_slice(rest);
+        if carry.len() > limit {
+            return Err(too_long(file, number + 1, limit));
         }
-        let place = Place { file: file.clone(), number, lines: true };
-        let value = serde_json::from_slice(line).map_err(|e| wrong_json(file, number, line, &e))?;
-        rows.push(Row { values: object(&place, value)?, place });
     }
-    Ok(rows)
+}
+
+/// Where the row of one line lies; none where the line is blank.
+fn line(file: &Arc<str>, bytes: &[u8], at: (u64, u64), limit: usize, each: Each) -> Result<Option<Span>> {
+    let (start, number) = at;
+    let skip = if start == 0 && bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let bytes = &bytes[skip..];
+    if bytes.len() > limit {
+        return Err(too_long(file, number, limit));
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let place = Place { file: file.clone(), number, lines: true };
+    each(Row { values: row(&place, bytes)?, place })?;
+    Ok(Some(Span::new(start as usize + skip, bytes.len(), number)))
+}
+
+/// The columns of one row.
+pub(super) fn row(place: &Place, bytes: &[u8]) -> Result<Map<String, Value>> {
+    let value =
+        serde_json::from_slice(bytes).map_err(|e| wrong_json(&place.file, place.number, bytes, &e))?;
+    object(place, value)
 }
 
 /// A `.json` file: an array of objects, or (as many data sets are named) lines after all.
-pub(super) fn file(file: &Arc<str>, bytes: &[u8], limit: usize) -> Result<Vec<Row>> {
-    let text = utf8(file, bytes)?;
-    if !text.trim_start().starts_with('[') {
-        return lines(file, text.as_bytes(), limit);
+pub(super) fn scan_file(file: &Arc<str>, parts: &dyn Parts, limit: usize, each: Each) -> Result<Vec<Span>> {
+    let head = parts.read(0, parts.size().min(4096) as usize)?;
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+    if head.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| *b != b'[') {
+        return scan_lines(file, parts, limit, each);
     }
-    array(file, text)
+    let bytes = parts.read(0, parts.size() as usize)?;
+    let text = utf8(file, &bytes)?;
+    if text.trim_start().is_empty() {
+        return Ok(Vec::new());
+    }
+    array(file, text, bytes.len() - text.len(), each)
 }
 
-/// Reads the elements one by one, so that every row knows its line.
-fn array(file: &Arc<str>, text: &str) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
+/// Reads the elements one by one, so that every row knows its line. `skipped` bytes stand before the text.
+fn array(file: &Arc<str>, text: &str, skipped: usize, each: Each) -> Result<Vec<Span>> {
+    let mut spans = Vec::new();
     let mut cursor = Cursor { text, at: 0, line: 1 };
     cursor.skip_space();
     cursor.advance(1); // the bracket that brought us here
     loop {
         cursor.skip_space();
-        if rows.is_empty() && cursor.peek() == Some(b']') {
+        if spans.is_empty() && cursor.peek() == Some(b']') {
             break;
         }
         let place = Place { file: file.clone(), number: cursor.line, lines: true };
@@ -54,7 +97,8 @@ fn array(file: &Arc<str>, text: &str) -> Result<Vec<Row>> {
             None => return Err(cursor.unclosed(file)),
         };
         let read = values.byte_offset();
-        rows.push(Row { values: object(&place, value)?, place });
+        spans.push(Span::new(skipped + cursor.at, read, cursor.line));
+        each(Row { values: object(&place, value)?, place })?;
         cursor.advance(read);
         cursor.skip_space();
         match cursor.peek() {
@@ -66,7 +110,7 @@ fn array(file: &Arc<str>, text: &str) -> Result<Vec<Row>> {
     cursor.advance(1);
     cursor.skip_space();
     match cursor.peek() {
-        None => Ok(rows),
+        None => Ok(spans),
         Some(_) => Err(Error::data(format!("{file}:{}: something follows the array of rows", cursor.line))
             .remedy("keep one array a file, or write one object a line and call the file .jsonl")),
     }
@@ -151,36 +195,41 @@ fn reason(e: &serde_json::Error) -> String {
     text.rfind(" at line ").map_or(text.clone(), |at| text[..at].to_owned())
 }
 
-fn too_long(file: &str, line: u64, bytes: usize, limit: usize) -> Error {
-    Error::data(format!("{file}:{line}: the line has {bytes} bytes, more than the limit of {limit}")).remedy(
+fn too_long(file: &str, line: u64, limit: usize) -> Error {
+    Error::data(format!("{file}:{line}: the line is longer than the limit of {limit} bytes")).remedy(
         "check that the file has one row a line; if rows are really that long, raise `max-line-bytes` of the data",
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::all;
     use super::*;
 
-    fn error<T>(r: Result<T>) -> String {
-        r.err().unwrap().to_string()
+    fn error(name: &str, bytes: &[u8]) -> String {
+        all(name, bytes, 1 << 20).err().unwrap().to_string()
     }
 
     #[test]
     fn lines_have_numbers_and_blank_ones_do_not_count_as_rows() {
-        let rows = lines(&"a.jsonl".into(), b"{\"text\":\"a\"}\r\n\n {\"text\":\"b\"} \n", 100).unwrap();
+        let (_, rows) =
+            all("a.jsonl", b"\xef\xbb\xbf{\"text\":\"a\"}\r\n\n {\"text\":\"b\"} \n", 100).unwrap();
         assert_eq!(rows.len(), 2);
-        assert_eq!(rows[1].place.to_string(), "a.jsonl:3");
-        assert_eq!(rows[1].values["text"], "b");
+        assert_eq!((rows[1].place.to_string().as_str(), &rows[1].values["text"]), ("a.jsonl:3", &"b".into()));
+        let many = (0..100_000).fold(String::new(), |all, i| all + &format!("{{\"text\":\"row {i}\"}}\n"));
+        assert!(many.len() as u64 > BLOCK);
+        let (_, rows) = all("a.jsonl", many.trim_end().as_bytes(), 100).unwrap();
+        assert_eq!((rows.len(), rows[99_999].values["text"].as_str()), (100_000, Some("row 99999")));
+        assert_eq!(rows[77_777].place.number, 77_778);
     }
 
     #[test]
     fn wrong_json_names_line_and_column() {
-        let e = error(lines(&"a.jsonl".into(), b"{\"text\":\"a\"}\n{\"text\": b}\n", 100));
+        let e = error("a.jsonl", b"{\"text\":\"a\"}\n{\"text\": b}\n");
         assert!(e.starts_with("a.jsonl:2:10: expected value\n"), "{e}");
-        let e = error(lines(&"a.jsonl".into(), b"{\"text\":\"\xff\"}", 100));
+        let e = error("a.jsonl", b"{\"text\":\"\xff\"}");
         assert!(e.starts_with("a.jsonl:1:10: not UTF-8 (byte 0xff)"), "{e}");
-        let e = error(lines(&"a.jsonl".into(), b"[1]", 100));
-        assert!(e.contains("must be an object, this is a list"), "{e}");
+        assert!(error("a.jsonl", b"[1]").contains("must be an object, this is a list"));
     }
 
     #[test]
@@ -188,24 +237,20 @@ mod tests {
         let mut bytes = b"{\"text\":\"".to_vec();
         bytes.resize(bytes.len() + (50 << 20), b'a');
         bytes.extend_from_slice(b"\"}");
-        let rows =
-            lines(&"a.jsonl".into(), &bytes, super::super::ReadOptions::default().max_line_bytes).unwrap();
+        let limit = super::super::ReadOptions::default().max_line_bytes;
+        let (_, rows) = all("a.jsonl", &bytes, limit).unwrap();
         assert_eq!(rows[0].values["text"].as_str().unwrap().len(), 50 << 20);
-        let e = error(lines(&"a.jsonl".into(), &bytes, 1 << 20));
-        assert!(
-            e.starts_with("a.jsonl:1: the line has 52428811 bytes, more than the limit of 1048576"),
-            "{e}"
-        );
+        let e = error("a.jsonl", &bytes);
+        assert!(e.starts_with("a.jsonl:1: the line is longer than the limit of 1048576 bytes"), "{e}");
         assert!(e.contains("max-line-bytes"), "{e}");
     }
 
     #[test]
     fn arrays_know_their_lines() {
-        let rows =
-            file(&"a.json".into(), b"[\n {\"text\": \"a\"},\n\n {\"text\":\n \"b\"}\n]\n", 100).unwrap();
+        let (_, rows) = all("a.json", b"[\n {\"text\": \"a\"},\n\n {\"text\":\n \"b\"}\n]\n", 100).unwrap();
         assert_eq!(rows.iter().map(|r| r.place.number).collect::<Vec<_>>(), [2, 4]);
-        assert!(file(&"a.json".into(), b"[]", 100).unwrap().is_empty());
-        assert_eq!(file(&"a.json".into(), b"{\"a\":1}\n{\"a\":2}", 100).unwrap().len(), 2);
+        assert!(all("a.json", b"[]", 100).unwrap().1.is_empty());
+        assert_eq!(all("a.json", b"{\"a\":1}\n{\"a\":2}", 100).unwrap().1.len(), 2);
         for (bad, at) in [
             ("[{\"a\":1}", "a.json:1:"),
             ("[{\"a\":1}\n{", "a.json:2:"),
@@ -213,7 +258,7 @@ mod tests {
             ("[1]", "a.json:1:"),
             ("[{}] x", "a.json:1:"),
         ] {
-            let e = error(file(&"a.json".into(), bad.as_bytes(), 100));
+            let e = error("a.json", bad.as_bytes());
             assert!(e.starts_with(at), "{bad}: {e}");
         }
     }
@@ -221,6 +266,6 @@ mod tests {
     #[test]
     fn deep_nesting_is_an_error_not_a_crash() {
         let deep = format!("{{\"a\":{}", "[".repeat(100_000));
-        assert!(error(lines(&"a.jsonl".into(), deep.as_bytes(), 1 << 20)).contains("recursion limit"));
+        assert!(error("a.jsonl", deep.as_bytes()).contains("recursion limit"));
     }
 }

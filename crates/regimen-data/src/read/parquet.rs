@@ -1,22 +1,98 @@
 //! Parquet, by rows: texts, numbers, bools, lists and structs (`messages` is a list of structs). Columns of raw bytes
 //! are read as text where they are UTF-8 and as null where they are not.
 
+use std::collections::VecDeque;
+use std::io::{BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as Record};
 use regimen_base::{Error, Result};
 use serde_json::{Map, Number, Value};
 
 use super::{Place, Row};
+use crate::files::Parts;
 
-pub(super) fn read(file: &Arc<str>, bytes: Vec<u8>) -> Result<Vec<Row>> {
-    // the parquet crate still has assertions on the path of damaged files: they become errors here
-    match catch_unwind(AssertUnwindSafe(|| rows(file, bytes))) {
-        Ok(Ok(rows)) => Ok(rows),
+/// Decoded row groups that are kept, in bytes as they are in memory, roughly. Within it every row is decoded once.
+const KEPT: u64 = 1 << 30;
+/// What a value takes in memory for each byte that it has in the file, decompressed.
+const SWELL: u64 = 3;
+
+type Decoded = Arc<Vec<Map<String, Value>>>;
+
+/// A file by its row groups: the smallest part that can be decoded alone.
+pub(super) struct Groups {
+    file: Arc<str>,
+    reader: SerializedFileReader<Source>,
+    /// The first row of each group, and behind the last the number of rows.
+    starts: Vec<usize>,
+    /// The groups decoded last, the newest behind.
+    kept: Mutex<VecDeque<(usize, Decoded)>>,
+}
+
+impl Groups {
+    pub(super) fn open(
+        file: &Arc<str>,
+        parts: Box<dyn Parts>,
+        each: &mut dyn FnMut(Row) -> Result<()>,
+    ) -> Result<Self> {
+        let reader = guarded(file, || SerializedFileReader::new(Source(parts.into())))?;
+        let mut groups =
+            Self { file: file.clone(), reader, starts: vec![0], kept: Mutex::new(VecDeque::new()) };
+        for group in 0..groups.reader.num_row_groups() {
+            let rows = groups.group(group)?;
+            let start = groups.starts.last().copied().unwrap_or(0);
+            for (i, values) in rows.iter().enumerate() {
+                let place = Place { file: file.clone(), number: (start + i) as u64 + 1, lines: false };
+                each(Row { place, values: values.clone() })?;
+            }
+            groups.starts.push(start + rows.len());
+        }
+        Ok(groups)
+    }
+
+    pub(super) fn row(&self, index: usize) -> Result<Map<String, Value>> {
+        let group = self.starts.partition_point(|start| *start <= index) - 1;
+        let rows = self.group(group)?;
+        let row = rows.get(index - self.starts[group]).cloned();
+        row.ok_or_else(|| wrong(&self.file, &format!("there is no row {index}")).remedy(super::CHANGED))
+    }
+
+    /// All rows of a group, decoded now or kept from before.
+    fn group(&self, group: usize) -> Result<Decoded> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = kept.iter().position(|(g, _)| *g == group)
+            && let Some(found) = kept.remove(at)
+        {
+            kept.push_back(found.clone());
+            return Ok(found.1);
+        }
+        let bytes = |g: usize| {
+            let meta = self.reader.metadata().row_groups().get(g);
+            SWELL * meta.map_or(0, |m| m.total_byte_size().max(0) as u64)
+        };
+        while kept.iter().map(|(g, _)| bytes(*g)).sum::<u64>() + bytes(group) > KEPT && !kept.is_empty() {
+            kept.pop_front();
+        }
+        let rows: Decoded = Arc::new(guarded(&self.file, || self.decode(group))?);
+        kept.push_back((group, rows.clone()));
+        Ok(rows)
+    }
+
+    fn decode(&self, group: usize) -> Result<Vec<Map<String, Value>>, ParquetError> {
+        let group = self.reader.get_row_group(group)?;
+        RowIter::from_row_group(None, group.as_ref())?.map(|record| Ok(object(&record?))).collect()
+    }
+}
+
+/// The parquet crate still has assertions on the path of damaged files: they become errors here.
+fn guarded<T>(file: &str, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => Ok(done),
         Ok(Err(e)) => Err(wrong(file, &e.to_string())),
         Err(_) => Err(wrong(file, "the file is damaged")),
     }
@@ -27,17 +103,44 @@ fn wrong(file: &str, why: &str) -> Error {
         .remedy("write it again, uncompressed or with snappy or zstd")
 }
 
-fn rows(file: &Arc<str>, bytes: Vec<u8>) -> Result<Vec<Row>, ParquetError> {
-    let reader = SerializedFileReader::new(bytes::Bytes::from(bytes))?;
-    let mut rows = Vec::new();
-    for group in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(group)?;
-        for record in RowIter::from_row_group(None, group.as_ref())? {
-            let place = Place { file: file.clone(), number: rows.len() as u64 + 1, lines: false };
-            rows.push(Row { place, values: object(&record?) });
-        }
+/// The file, as the parquet crate wants it.
+struct Source(Arc<dyn Parts>);
+
+impl Length for Source {
+    fn len(&self) -> u64 {
+        self.0.size()
     }
-    Ok(rows)
+}
+
+impl ChunkReader for Source {
+    type T = BufReader<Tail>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(BufReader::new(Tail { parts: self.0.clone(), at: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        if start.checked_add(length as u64).is_none_or(|end| end > self.0.size()) {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not in the file")));
+        }
+        self.0.read(start, length).map(Bytes::from).map_err(|e| ParquetError::General(e.what))
+    }
+}
+
+/// The rest of a file from a place on.
+struct Tail {
+    parts: Arc<dyn Parts>,
+    at: u64,
+}
+
+impl Read for Tail {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let len = (into.len() as u64).min(self.parts.size().saturating_sub(self.at)) as usize;
+        let bytes = self.parts.read(self.at, len).map_err(|e| std::io::Error::other(e.what))?;
+        into[..len].copy_from_slice(&bytes);
+        self.at += len as u64;
+        Ok(len)
+    }
 }
 
 fn object(record: &Record) -> Map<String, Value> {
@@ -80,6 +183,7 @@ fn key(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::all;
     use super::*;
     use parquet::basic::{Compression, ZstdLevel};
     use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
@@ -144,7 +248,7 @@ mod tests {
             Compression::SNAPPY,
             Compression::ZSTD(ZstdLevel::try_new(3).unwrap()),
         ] {
-            let rows = read(&"a.parquet".into(), file(compression)).unwrap();
+            let rows = all("a.parquet", &file(compression), 0).unwrap().1;
             assert_eq!(rows.len(), 4);
             let messages = serde_json::json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]);
             let first = serde_json::json!({"text": "ä", "level": 7, "score": 0.5, "gold": true, "messages": messages});
@@ -159,7 +263,7 @@ mod tests {
     fn a_damaged_file_is_an_error() {
         let whole = file(Compression::SNAPPY);
         for end in [0, 3, 8, whole.len() / 2, whole.len() - 1] {
-            let e = read(&"a.parquet".into(), whole[..end].to_vec()).unwrap_err().to_string();
+            let e = all("a.parquet", &whole[..end], 0).err().unwrap().to_string();
             assert!(e.starts_with("a.parquet: not a readable Parquet file"), "{e}");
         }
     }

@@ -1,29 +1,54 @@
-//! Files as a source.
+//! Files as a source. What is kept of a row is where it lies; it is read when it is wanted, so files may be larger
+//! than memory, and any row is as near as any other: going on with a run skips nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use regimen_base::{Error, Result, ResultExt, Split};
 
+use super::choose::choose;
 use super::{Source, holdout};
-use crate::read::{Place, ReadOptions, TextSplit, is_plain_text, read_rows};
+use crate::read::{ReadOptions, Row, Rows, TextSplit, cut, is_plain_text};
 use crate::{Body, Detected, Example, ExampleId, Files};
 
 /// From so many plain-text files on, each of them is a document of its own.
 const MANY_FILES: usize = 32;
+/// A longer text of one row becomes several documents, cut where a paragraph, a line or a word ends. It bounds what one
+/// draw costs.
+const LONGEST_TEXT: usize = 1 << 20;
 
-/// The rows of a file, or of all data files of a folder.
+/// The rows of a file, or of the data files of a folder. Cheap to clone.
+#[derive(Clone)]
 pub struct FileSource {
     number: u32,
+    opened: Arc<Opened>,
+}
+
+struct Opened {
     name: String,
-    schema: Detected,
-    files: usize,
-    train: Vec<(Place, Example)>,
-    eval: Vec<(Place, Example)>,
+    files: Vec<Rows>,
+    /// What the rows of each file were taken for.
+    schemas: Vec<Detected>,
+    train: Vec<At>,
+    eval: Vec<At>,
+    /// Files of the folder that belong to another part of the data set, or hold no rows.
+    left_out: usize,
+    /// Documents that were cut from rows with very long texts.
+    cut: usize,
+}
+
+/// Which row an example is: its file, its place in it, and which part of a very long text.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct At {
+    file: u32,
+    row: u32,
+    part: u32,
 }
 
 impl FileSource {
-    /// Reads everything at `path`, as source `number` of a catalogue. Every row is looked at, so that what is wrong
-    /// with any of them is said now.
+    /// Looks at everything at `path`, as source `number` of a catalogue: every row once, so that what is wrong with any
+    /// of them is said now.
     ///
     /// # Errors
     /// Nothing there, nothing in it, a file or a row that cannot be read (with file and line), no schema that fits.
@@ -33,89 +58,155 @@ impl FileSource {
                 .remedy("`eval` is a fraction, from 0 to below 1; 0.05 is usual"));
         }
         let name = path.display().to_string();
-        let paths = files.list(path)?;
-        let (schema, examples) = read_all(number, &paths, files, options)?;
-        let Some(schema) = schema.filter(|_| !examples.is_empty()) else {
+        let all = files.list(path)?;
+        let paths = choose(path, &all, options.part.as_deref())?;
+        let mut scan = Scan { options, files: Vec::new(), schemas: Vec::new(), rows: Vec::new(), cut: 0 };
+        scan.all(&paths, files)?;
+        if scan.rows.is_empty() {
             return Err(
                 Error::data(format!("{name}: there are no rows")).remedy("check the path and the files")
             );
+        }
+        let sides = holdout::sides(scan.rows.iter().map(|(_, hash)| *hash), options.eval);
+        let side = |wanted| {
+            let rows = scan.rows.iter().zip(&sides).filter(move |(_, side)| **side == wanted);
+            rows.map(|((at, _), _)| *at).collect::<Vec<At>>()
         };
-        let sides = holdout::sides(examples.iter().map(|(_, example)| example), options.eval);
-        let mut source =
-            Self { number, name, schema, files: paths.len(), train: Vec::new(), eval: Vec::new() };
-        for (row, side) in examples.into_iter().zip(sides) {
-            source.side_mut(side).push(row);
-        }
-        for side in [Split::Train, Split::Eval] {
-            for (index, (_, example)) in source.side_mut(side).iter_mut().enumerate() {
-                example.id.index = index as u64;
-            }
-        }
-        if source.train.is_empty() && options.eval < 1.0 {
-            return Err(Error::data(format!("{}: all rows are held out for evaluation", source.name))
+        let (train, eval) = (side(Split::Train), side(Split::Eval));
+        if train.is_empty() && options.eval < 1.0 {
+            return Err(Error::data(format!("{name}: all rows are held out for evaluation"))
                 .remedy("lower `eval`, or give more rows"));
         }
-        Ok(source)
+        let left_out = all.len() - paths.len();
+        let (files, schemas, cut) = (scan.files, scan.schemas, scan.cut);
+        Ok(Self { number, opened: Arc::new(Opened { name, files, schemas, train, eval, left_out, cut }) })
     }
 
-    /// What the rows were taken for.
-    pub fn schema(&self) -> &Detected {
-        &self.schema
+    /// The same rows as another source of a catalogue.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Self {
+        Self { number, ..self.clone() }
     }
 
-    /// All that the training rows say, for training a tokenizer.
-    pub fn texts(&self) -> impl Iterator<Item = &str> + Send {
-        self.train.iter().flat_map(|(_, e)| -> Box<dyn Iterator<Item = &str> + Send> {
-            match &e.body {
-                Body::Text(text) => Box::new(std::iter::once(text.as_str())),
-                Body::Messages(said) => Box::new(said.iter().map(|m| m.content.as_str())),
-                Body::Preference { prompt, chosen, rejected } => {
-                    Box::new(prompt.iter().chain(chosen).chain(rejected).map(|m| m.content.as_str()))
+    /// What the rows of each file were taken for, file by file.
+    pub fn schemas(&self) -> impl Iterator<Item = (&str, &Detected)> {
+        self.opened.files.iter().map(Rows::file).zip(&self.opened.schemas)
+    }
+
+    /// What the training rows say, for training a tokenizer: all of it up to `most` bytes, otherwise rows spread evenly
+    /// over the files.
+    ///
+    /// # Errors
+    /// The files are not what they were.
+    pub fn texts(&self, most: usize) -> Result<Vec<String>> {
+        let rows = self.opened.train.len();
+        let every = |step: usize, most: usize| -> Result<(Vec<String>, bool)> {
+            let (mut texts, mut bytes) = (Vec::new(), 0);
+            for index in (0..rows).step_by(step) {
+                let found = said(self.get(index as u64, Split::Train)?.body);
+                bytes += found.iter().map(String::len).sum::<usize>();
+                texts.extend(found);
+                if bytes > most {
+                    return Ok((texts, false));
                 }
-                Body::Tokens(_) => Box::new(std::iter::empty()),
             }
-        })
+            Ok((texts, true))
+        };
+        let (texts, complete) = every(1, most)?;
+        if complete {
+            return Ok(texts);
+        }
+        // as many rows as fitted, but from everywhere
+        let fitted = texts.len().max(1);
+        drop(texts);
+        Ok(every(rows.div_ceil(fitted), most)?.0)
     }
 
-    fn side(&self, split: Split) -> &[(Place, Example)] {
+    fn side(&self, split: Split) -> &[At] {
         match split {
-            Split::Train => &self.train,
-            Split::Eval => &self.eval,
+            Split::Train => &self.opened.train,
+            Split::Eval => &self.opened.eval,
         }
     }
 
-    fn side_mut(&mut self, split: Split) -> &mut Vec<(Place, Example)> {
-        match split {
-            Split::Train => &mut self.train,
-            Split::Eval => &mut self.eval,
+    fn read(&self, at: At, id: ExampleId) -> Result<Example> {
+        let (file, row) = (at.file as usize, at.row as usize);
+        let mut example = self.opened.schemas[file].example(self.opened.files[file].get(row)?, id)?;
+        if let Body::Text(text) = &mut example.body
+            && text.len() > LONGEST_TEXT
+        {
+            let part = cut(text, LONGEST_TEXT).get(at.part as usize).map(|(_, part)| (*part).to_owned());
+            *text = part.unwrap_or_default();
         }
+        Ok(example)
     }
 }
 
-type Rows = Vec<(Place, Example)>;
-
-fn read_all(
-    number: u32,
-    paths: &[PathBuf],
-    files: &dyn Files,
-    options: &ReadOptions,
-) -> Result<(Option<Detected>, Rows)> {
-    let many = paths.iter().filter(|p| is_plain_text(p)).count() >= MANY_FILES;
-    let split = if many && options.text == TextSplit::Auto { TextSplit::Files } else { options.text };
-    let id = ExampleId { source: number, index: 0 };
-    let mut schema: Option<Detected> = None;
-    let mut examples = Vec::new();
-    for path in paths {
-        for row in read_rows(path, files.read(path)?, options, split)? {
-            let detected = match &schema {
-                Some(detected) => detected,
-                None => schema.insert(Detected::from_row(&row, options.schema, &options.columns)?),
-            };
-            let place = row.place.clone();
-            examples.push((place, detected.example(row, id)?));
+/// All that an example says.
+fn said(body: Body) -> Vec<String> {
+    match body {
+        Body::Text(text) => vec![text],
+        Body::Messages(said) => said.into_iter().map(|m| m.content).collect(),
+        Body::Preference { prompt, chosen, rejected } => {
+            [prompt, chosen, rejected].into_iter().flatten().map(|m| m.content).collect()
         }
+        Body::Tokens(_) | Body::Pair { .. } => Vec::new(),
     }
-    Ok((schema, examples))
+}
+
+/// Everything that is learnt when the files are looked at.
+struct Scan<'a> {
+    options: &'a ReadOptions,
+    files: Vec<Rows>,
+    schemas: Vec<Detected>,
+    /// Each row with the hash of what it says.
+    rows: Vec<(At, u64)>,
+    cut: usize,
+}
+
+impl Scan<'_> {
+    fn all(&mut self, paths: &[PathBuf], files: &dyn Files) -> Result<()> {
+        let many = paths.iter().filter(|p| is_plain_text(p)).count() >= MANY_FILES;
+        let auto = self.options.text == TextSplit::Auto;
+        let split = if many && auto { TextSplit::Files } else { self.options.text };
+        for path in paths {
+            let (mut schema, mut number) = (None, 0);
+            let file = self.files.len() as u32;
+            let options = self.options;
+            let rows = Rows::open(path, files, options, split, &mut |row| {
+                let at = At { file, row: number, part: 0 };
+                number += 1;
+                self.row(&mut schema, at, row)
+            })?;
+            // a file without rows says nothing of what rows mean
+            if let Some(schema) = schema {
+                self.files.push(rows);
+                self.schemas.push(schema);
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, schema: &mut Option<Detected>, at: At, row: Row) -> Result<()> {
+        let detected = match schema {
+            Some(detected) => detected,
+            None => schema.insert(Detected::from_row(&row, self.options.schema, &self.options.columns)?),
+        };
+        let mut example = detected.example(row, ExampleId { source: 0, index: 0 })?;
+        if let Body::Text(text) = &example.body
+            && text.len() > LONGEST_TEXT
+        {
+            let text = text.clone();
+            for (part, (_, piece)) in cut(&text, LONGEST_TEXT).into_iter().enumerate() {
+                example.body = Body::Text(piece.to_owned());
+                self.rows.push((At { part: part as u32, ..at }, holdout::hash(&example)));
+                self.cut += 1;
+            }
+        } else {
+            self.rows.push((at, holdout::hash(&example)));
+        }
+        Ok(())
+    }
 }
 
 impl Source for FileSource {
@@ -124,7 +215,7 @@ impl Source for FileSource {
     }
 
     fn name(&self) -> &str {
-        &self.name
+        &self.opened.name
     }
 
     fn len(&self, split: Split) -> Option<u64> {
@@ -133,25 +224,43 @@ impl Source for FileSource {
 
     fn get(&self, index: u64, split: Split) -> Result<Example> {
         let side = self.side(split);
-        let found = usize::try_from(index).ok().and_then(|i| side.get(i));
-        found
-            .map(|(_, example)| example.clone())
-            .ok_or_else(|| {
-                Error::failed(format!("there is no row {index} among {} of {}", side.len(), split.name()))
-            })
-            .within(|| self.name.clone())
+        let at = usize::try_from(index).ok().and_then(|i| side.get(i)).ok_or_else(|| {
+            Error::failed(format!("there is no row {index} among {} of {}", side.len(), split.name()))
+        });
+        self.read(*at.within(|| self.name().to_owned())?, ExampleId { source: self.number, index })
     }
 
     fn place(&self, index: u64, split: Split) -> String {
         let found = usize::try_from(index).ok().and_then(|i| self.side(split).get(i));
-        found.map_or_else(|| format!("{}, no row {index}", self.name), |(place, _)| place.to_string())
+        found.map_or_else(
+            || format!("{}, no row {index}", self.name()),
+            |at| self.opened.files[at.file as usize].place(at.row as usize).to_string(),
+        )
     }
 
     fn describe(&self) -> String {
-        let held =
-            if self.eval.is_empty() { String::new() } else { format!(", {} held out", self.eval.len()) };
-        let files = if self.files == 1 { String::new() } else { format!(" in {} files", self.files) };
-        format!("{}: {}, {} rows{files}{held}", self.name, self.schema, self.train.len() + self.eval.len())
+        let opened = &self.opened;
+        let mut kinds: BTreeMap<String, (usize, &str)> = BTreeMap::new();
+        for (file, schema) in self.schemas() {
+            kinds.entry(schema.to_string()).or_insert((0, file)).0 += 1;
+        }
+        let one = kinds.len() == 1;
+        let kinds: Vec<String> = kinds
+            .into_iter()
+            .map(|(kind, (n, file))| match n {
+                _ if one => kind,
+                1 => format!("{kind} in {file}"),
+                n => format!("{kind} in {n} files ({file} …)"),
+            })
+            .collect();
+        let rows = opened.train.len() + opened.eval.len();
+        let mut line = format!("{}: {}, {rows} rows", opened.name, kinds.join("; "));
+        let mut note = |shown: bool, text: String| line.push_str(if shown { &text } else { "" });
+        note(opened.files.len() > 1, format!(" in {} files", opened.files.len()));
+        note(!opened.eval.is_empty(), format!(", {} held out", opened.eval.len()));
+        note(opened.cut > 0, format!(", {} of them cut from rows of more than 1 MiB", opened.cut));
+        note(opened.left_out > 0, format!(", {} other files left out", opened.left_out));
+        line
     }
 }
 
@@ -213,6 +322,35 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_many_megabytes_is_many_documents() {
+        let text = "many words on a line, and then a break\\n".repeat(100_000);
+        let source =
+            open(&InMemory::new().with("d/a.jsonl", format!("{{\"text\":\"{text}\"}}\n")), 0.0).unwrap();
+        assert_eq!(source.len(Split::Train), Some(4));
+        let parts: Vec<String> =
+            (0..4).flat_map(|i| said(source.get(i, Split::Train).unwrap().body)).collect();
+        assert!(parts.iter().all(|p| p.len() <= LONGEST_TEXT && p.ends_with('\n')));
+        assert_eq!(parts.concat().len(), 39 * 100_000);
+        assert!(
+            source.describe().ends_with("4 of them cut from rows of more than 1 MiB"),
+            "{}",
+            source.describe()
+        );
+    }
+
+    #[test]
+    fn each_file_has_its_own_meaning() {
+        let files = InMemory::new()
+            .with("d/a.jsonl", "{\"prompt\":\"q\",\"completion\":\"a\"}\n")
+            .with("d/b.csv", "question,answer\nq,a\n");
+        let source = open(&files, 0.0).unwrap();
+        assert_eq!(
+            source.describe(),
+            "d: prompt-completion (`prompt`, `completion`) in d/a.jsonl; question-answer (`question`, `answer`) in d/b.csv, 2 rows in 2 files"
+        );
+    }
+
+    #[test]
     fn a_single_text_is_cut_and_many_are_not() {
         let text = (0..1000).fold(String::new(), |all, i| all + &format!("line {i} of some words\n"));
         let source = open(&InMemory::new().with("d/a.txt", text.clone()), 0.05).unwrap();
@@ -222,6 +360,8 @@ mod tests {
         assert_eq!(source.len(Split::Train), Some(40));
         assert_eq!(source.describe(), "d: text (`text`), 40 rows in 40 files");
         assert_eq!(source.place(0, Split::Train), "d/0.txt:1");
-        assert_eq!(source.texts().count(), 40);
+        assert_eq!(source.texts(usize::MAX).unwrap().len(), 40);
+        let some = source.texts(10 * text.len()).unwrap();
+        assert!(some.len() == 10 && some[9].starts_with("6 line"), "{}", some.len());
     }
 }

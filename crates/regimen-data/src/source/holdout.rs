@@ -5,12 +5,12 @@ use regimen_base::Split;
 
 use crate::{Body, Example, Message};
 
-/// The side of each example.
-pub(super) fn sides<'a>(examples: impl Iterator<Item = &'a Example>, eval: f64) -> Vec<Split> {
+/// The side of each example, by its hash.
+pub(super) fn sides(hashes: impl Iterator<Item = u64>, eval: f64) -> Vec<Split> {
     if eval <= 0.0 {
-        return examples.map(|_| Split::Train).collect();
+        return hashes.map(|_| Split::Train).collect();
     }
-    let hashes: Vec<u64> = examples.map(hash).collect();
+    let hashes: Vec<u64> = hashes.collect();
     let border = (eval.min(1.0) * 2f64.powi(64)) as u64;
     let side = |h: &u64, border: u64| if *h < border { Split::Eval } else { Split::Train };
     let mut sides: Vec<Split> = hashes.iter().map(|h| side(h, border)).collect();
@@ -24,14 +24,15 @@ pub(super) fn sides<'a>(examples: impl Iterator<Item = &'a Example>, eval: f64) 
     sides
 }
 
-fn hash(example: &Example) -> u64 {
+/// A hash of what an example says.
+pub(super) fn hash(example: &Example) -> u64 {
     let mut hasher = blake3::Hasher::new();
     match &example.body {
         Body::Text(text) => feed(&mut hasher, "text", text),
         Body::Messages(messages) => feed_all(&mut hasher, messages),
         // by the prompt alone: two pairs over one prompt belong together
         Body::Preference { prompt, .. } => feed_all(&mut hasher, prompt),
-        Body::Tokens(tokens) => tokens.iter().for_each(|t| {
+        body => body.sequences().into_iter().flatten().for_each(|t| {
             hasher.update(&t.id.to_le_bytes());
         }),
     }

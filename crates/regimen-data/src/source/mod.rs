@@ -1,5 +1,6 @@
 //! Where examples come from: files and tasks.
 
+mod choose;
 mod file;
 mod holdout;
 mod task;

@@ -43,6 +43,7 @@ impl Tokenizer {
             specials: Arc::new(specials),
             alphabet: alphabet.map(Arc::new),
             local: root.get("normalizer").is_none_or(Value::is_null),
+            byte_level: is_byte_level(model) && root.get("normalizer").is_none_or(Value::is_null),
             adds_bos: false,
             bos: None,
             eos: None,

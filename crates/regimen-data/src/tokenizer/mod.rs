@@ -4,6 +4,7 @@ mod bpe;
 mod files;
 mod load;
 mod own;
+mod pieces;
 mod specials;
 mod stream;
 mod vocabulary;
@@ -37,6 +38,8 @@ struct Inner {
     alphabet: Option<Arc<BTreeSet<char>>>,
     /// Whether a text beside a special token has the ids it would have alone.
     local: bool,
+    /// A BPE over bytes without a normaliser: long texts can be encoded in pieces.
+    byte_level: bool,
     adds_bos: bool,
     bos: Option<u32>,
     eos: Option<u32>,
@@ -164,10 +167,15 @@ impl Tokenizer {
             padding: Override::Off,
             truncation: Override::Off,
         };
-        let mut ids = Vec::new();
-        let done = self.0.pipeline.encode_into(text, &options, &mut ids);
-        done.map_err(|e| Error::data(format!("the tokenizer failed: {e}")))?;
-        Ok(ids.into_iter().map(PipelineToken::id).collect())
+        let (mut ids, mut found) = (Vec::new(), Vec::new());
+        let pieces = if self.0.byte_level { pieces::pieces(text, &self.0.specials) } else { vec![text] };
+        for piece in pieces {
+            found.clear();
+            let done = self.0.pipeline.encode_into(piece, &options, &mut found);
+            done.map_err(|e| Error::data(format!("the tokenizer failed: {e}")))?;
+            ids.extend(found.drain(..).map(PipelineToken::id));
+        }
+        Ok(ids)
     }
 
     /// Encodes text in which a model (Unigram, WordLevel) finds special tokens of its own accord: cut inside each.

@@ -79,6 +79,11 @@ impl Specials {
         pieces
     }
 
+    /// The length of the longest name, in bytes.
+    pub(crate) fn longest_name(&self) -> usize {
+        self.by_byte.values().flatten().map(|s| s.name.len()).max().unwrap_or(0)
+    }
+
     /// Whether the name of a special token occurs anywhere.
     pub(crate) fn occur_in(&self, text: &str) -> bool {
         (0..text.len()).any(|at| self.at(text, at).is_some())

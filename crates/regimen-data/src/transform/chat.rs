@@ -4,11 +4,11 @@ use regimen_base::{Error, Key, Result};
 use serde_json::Value;
 
 use super::{Notes, Transform};
-use crate::{Body, ChatTemplate, Example, Message, Token, prompt_of};
+use crate::{Body, ChatTemplate, Example, Message, Role, Token, prompt_of};
 
 /// Renders and encodes conversations. Without `train-on-reply` behind it every token has weight 1. A conversation
-/// that does not end in a reply becomes its prompt; a preference pair becomes two examples, the chosen side first,
-/// which say so in the column `side`. The column `tools` goes to the template.
+/// that does not end in a reply becomes its prompt; a preference becomes a [`Body::Pair`], with weights on what the
+/// assistant says behind the prompt. The column `tools` goes to the template.
 #[derive(Clone, Debug)]
 pub struct Chat {
     template: ChatTemplate,
@@ -36,22 +36,19 @@ impl Chat {
         if self.last_only { template.tokenize_last(messages) } else { template.tokenize(messages) }
     }
 
-    fn side(
-        &self,
-        template: &ChatTemplate,
-        example: &Example,
-        prompt: &[Message],
-        reply: &[Message],
-        side: &str,
-    ) -> Result<Example> {
-        let mut said = prompt.to_vec();
-        for m in &mut said {
-            m.extra.insert("train".to_owned(), Value::Bool(false));
+    fn side(&self, template: &ChatTemplate, prompt: &[Message], reply: &[Message]) -> Result<Vec<Token>> {
+        let mut tokens = self.tokens(template, &[prompt, reply].concat())?;
+        reply_only(&mut tokens, template.prompt(prompt)?.len());
+        Ok(tokens)
+    }
+}
+
+/// Weight 0 for the first `prompt` tokens and for all that the assistant does not say.
+pub(super) fn reply_only(tokens: &mut [Token], prompt: usize) {
+    for (i, token) in tokens.iter_mut().enumerate() {
+        if i < prompt || token.role != Role::Assistant {
+            token.weight = 0.0;
         }
-        said.extend_from_slice(reply);
-        let mut columns = example.columns.clone();
-        columns.insert("side".to_owned(), side.into());
-        Ok(Example { body: Body::Tokens(self.tokens(template, &said)?), columns, ..example.clone() })
     }
 }
 
@@ -71,14 +68,17 @@ impl Transform for Chat {
                 example.body = Body::Tokens(self.tokens(&template, &messages)?);
                 Ok(vec![example])
             }
-            Body::Preference { prompt, chosen, rejected } => Ok(vec![
-                self.side(&template, &example, &prompt, &chosen, "chosen")?,
-                self.side(&template, &example, &prompt, &rejected, "rejected")?,
-            ]),
+            Body::Preference { prompt, chosen, rejected } => {
+                let side = |reply| self.side(&template, &prompt, reply);
+                example.body = Body::Pair { chosen: side(&chosen)?, rejected: side(&rejected)? };
+                Ok(vec![example])
+            }
             Body::Text(_) => Err(Error::usage("`chat` needs conversations, and the data is plain text")
                 .remedy("use the transform `text`, or data with `messages` or `prompt` and `completion`")),
-            Body::Tokens(_) => Err(Error::usage("`chat` comes after something that already made tokens")
-                .remedy("put it first, and only one of `chat` and `text`")),
+            Body::Tokens(_) | Body::Pair { .. } => {
+                Err(Error::usage("`chat` comes after something that already made tokens")
+                    .remedy("put it first, and only one of `chat` and `text`"))
+            }
         }
     }
 }

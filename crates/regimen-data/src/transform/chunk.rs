@@ -2,7 +2,7 @@
 
 use regimen_base::{Error, Key, Result};
 
-use super::{Notes, Transform, tokens_of};
+use super::{Notes, Transform, sequences_of};
 use crate::{Body, Example};
 
 /// Cuts a document into pieces of at most so many tokens, all of about the same length. The first token of a piece is
@@ -22,7 +22,12 @@ impl Transform for Chunk {
         if self.tokens < 2 {
             return Err(Error::usage("a piece needs at least 2 tokens").remedy("raise `tokens` of `chunk`"));
         }
-        let tokens = std::mem::take(tokens_of(&mut example, self.name())?);
+        let mut sequences = sequences_of(&mut example, self.name())?;
+        let [tokens] = &mut sequences[..] else {
+            return Err(Error::usage("`chunk` would cut a preference pair apart")
+                .remedy("use `max-length` for pairs, which drops those that are too long"));
+        };
+        let tokens = std::mem::take(*tokens);
         if tokens.len() <= self.tokens {
             example.body = Body::Tokens(tokens);
             return Ok(vec![example]);

@@ -2,7 +2,7 @@
 
 use regimen_base::{Error, Key, Result};
 
-use super::{Notes, Transform, tokens_of};
+use super::{Notes, Transform, sequences_of};
 use crate::Example;
 
 /// What happens to an example that is too long.
@@ -13,7 +13,8 @@ pub enum Over {
     Error,
     /// It is left out, and counted.
     Drop,
-    /// Its end is cut off, and counted. It is left out when nothing that is trained on remains.
+    /// Its end is cut off, and counted. It is left out when nothing that is trained on remains (of either side of a
+    /// pair).
     Truncate,
 }
 
@@ -33,15 +34,15 @@ impl Transform for MaxLength {
 
     fn apply(&self, mut example: Example, _: Key, notes: &mut Notes) -> Result<Vec<Example>> {
         let id = example.id;
-        let tokens = tokens_of(&mut example, self.name())?;
-        if tokens.len() <= self.tokens {
+        let mut sequences = sequences_of(&mut example, self.name())?;
+        let longest = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
+        if longest <= self.tokens {
             return Ok(vec![example]);
         }
         match self.over {
             Over::Error => {
                 return Err(Error::data(format!(
-                    "the example has {} tokens, the limit is {}",
-                    tokens.len(),
+                    "the example has {longest} tokens, the limit is {}",
                     self.tokens
                 ))
                 .remedy(
@@ -53,8 +54,10 @@ impl Transform for MaxLength {
                 return Ok(Vec::new());
             }
             Over::Truncate => {
-                tokens.truncate(self.tokens);
-                if tokens.iter().all(|t| t.weight == 0.0) {
+                for sequence in &mut sequences {
+                    sequence.truncate(self.tokens);
+                }
+                if sequences.iter().any(|s| s.iter().skip(1).all(|t| t.weight == 0.0)) {
                     notes.add("dropped: nothing to train on was left after truncation", id);
                     return Ok(Vec::new());
                 }

@@ -48,10 +48,11 @@ pub fn apply_all(
     Ok(examples)
 }
 
-/// The tokens of an example, which a transform before must have made.
-fn tokens_of<'a>(example: &'a mut Example, transform: &str) -> Result<&'a mut Vec<crate::Token>> {
+/// The token sequences of an example, which a transform before must have made: one, or the two of a pair.
+fn sequences_of<'a>(example: &'a mut Example, transform: &str) -> Result<Vec<&'a mut Vec<crate::Token>>> {
     match &mut example.body {
-        crate::Body::Tokens(tokens) => Ok(tokens),
+        crate::Body::Tokens(tokens) => Ok(vec![tokens]),
+        crate::Body::Pair { chosen, rejected } => Ok(vec![chosen, rejected]),
         _ => Err(regimen_base::Error::usage(format!(
             "`{transform}` needs tokens, and the example is still text"
         ))

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{Body, ChatTemplate, Document, ExampleId, Message, Role, Token, Tokenizer, Unknown};
+use crate::{Body, ChatTemplate, ExampleId, Message, Role, Token, Tokenizer, Unknown};
 
 fn tokenizer() -> Tokenizer {
     Tokenizer::char("abcdefghijklmnopqrstuvwxyz 0123456789", Unknown::Refuse).unwrap()
@@ -24,7 +24,7 @@ fn talk() -> Example {
 fn apply(transforms: Vec<Box<dyn Transform>>, example: Example) -> (Vec<Vec<Token>>, Notes) {
     let mut notes = Notes::new();
     let made = apply_all(&transforms, example, Key::new(1), &mut notes).unwrap();
-    (made.into_iter().map(|e| Document::of(e).unwrap().tokens).collect(), notes)
+    (made.iter().flat_map(|e| e.body.sequences()).map(<[Token]>::to_vec).collect(), notes)
 }
 
 /// The text that is trained on, with special tokens.
@@ -78,23 +78,28 @@ fn a_prompt_has_nothing_to_train_on_and_that_is_noted() {
 }
 
 #[test]
-fn a_preference_is_two_examples() {
+fn a_preference_is_a_pair_trained_on_its_replies() {
     let turn = |text: &str| vec![Message::new(Role::Assistant, text)];
     let pair = Body::Preference {
         prompt: vec![Message::new(Role::User, "q")],
         chosen: turn("a"),
         rejected: turn("b"),
     };
-    let mut notes = Notes::new();
-    let made = chat().apply(example(pair), Key::new(1), &mut notes).unwrap();
-    let sides: Vec<_> = made.iter().map(|e| e.columns["side"].as_str().unwrap()).collect();
-    assert_eq!(sides, ["chosen", "rejected"]);
-    let trained: Vec<_> = made.into_iter().map(|e| trained(&Document::of(e).unwrap().tokens)).collect();
-    // the marker before the reply belongs to no message, so the prompt's weights do not reach it
-    assert!(
-        trained[0].ends_with("a<eos>") && trained[1].ends_with("b<eos>") && !trained[0].contains('q'),
-        "{trained:?}"
+    for first in [Box::new(chat()) as Box<dyn Transform>, Box::new(Text::new(tokenizer()))] {
+        let (made, _) = apply(vec![first], example(pair.clone()));
+        assert_eq!([trained(&made[0]), trained(&made[1])], ["a<eos>", "b<eos>"]);
+        assert_eq!(made[0][..made[0].len() - 2], made[1][..made[1].len() - 2], "the prompt is shared");
+    }
+    let limit = |tokens, over| Box::new(MaxLength { tokens, over });
+    let (made, notes) = apply(vec![Box::new(chat()), limit(4, Over::Drop)], example(pair.clone()));
+    assert!(made.is_empty() && notes.counts()["dropped: too long"] == 1);
+    let e = apply_all(
+        &[Box::new(chat()), Box::new(Chunk { tokens: 4 })],
+        example(pair),
+        Key::new(1),
+        &mut Notes::new(),
     );
+    assert!(e.unwrap_err().to_string().contains("cut a preference pair"));
 }
 
 #[test]
@@ -144,7 +149,6 @@ fn the_wrong_order_is_told() {
     let e = TrainOnReply::default().apply(talk(), Key::new(1), &mut notes).unwrap_err().to_string();
     assert!(e.contains("put the transform `chat` or `text` before it"), "{e}");
     assert!(chat().apply(example(Body::Text("a".into())), Key::new(1), &mut notes).is_err());
-    assert!(Document::of(talk()).unwrap_err().to_string().contains("still text"));
 }
 
 #[test]

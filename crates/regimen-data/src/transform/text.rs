@@ -2,6 +2,7 @@
 
 use regimen_base::{Key, Result};
 
+use super::chat::reply_only;
 use super::{Notes, Transform};
 use crate::{Body, Example, Message, Role, Token, Tokenizer};
 
@@ -63,10 +64,15 @@ impl Transform for Text {
             }
             Body::Messages(messages) => Ok(vec![with(&example, self.conversation(&messages)?)]),
             Body::Preference { prompt, chosen, rejected } => {
-                let side = |reply: Vec<Message>| self.conversation(&[prompt.clone(), reply].concat());
-                Ok(vec![with(&example, side(chosen)?), with(&example, side(rejected)?)])
+                let side = |reply: Vec<Message>| {
+                    let mut tokens = self.conversation(&[prompt.clone(), reply].concat())?;
+                    reply_only(&mut tokens, self.conversation(&prompt)?.len());
+                    Ok::<_, regimen_base::Error>(tokens)
+                };
+                example.body = Body::Pair { chosen: side(chosen)?, rejected: side(rejected)? };
+                Ok(vec![example])
             }
-            Body::Tokens(_) => {
+            Body::Tokens(_) | Body::Pair { .. } => {
                 Err(regimen_base::Error::usage("`text` comes after something that already made tokens")
                     .remedy("put it first, and only one of `chat` and `text`"))
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regimen_base::{Key, Result};
 
-use super::{Notes, Transform, tokens_of};
+use super::{Notes, Transform, sequences_of};
 use crate::{Example, Role, Token};
 
 /// Which replies count.
@@ -35,7 +35,20 @@ impl Transform for TrainOnReply {
 
     fn apply(&self, mut example: Example, _: Key, notes: &mut Notes) -> Result<Vec<Example>> {
         let id = example.id;
-        let tokens = tokens_of(&mut example, self.name())?;
+        let mut empty = false;
+        for tokens in sequences_of(&mut example, self.name())? {
+            self.mask(tokens);
+            empty |= tokens.iter().all(|t| t.weight == 0.0);
+        }
+        if empty {
+            notes.add("have no reply to train on", id);
+        }
+        Ok(vec![example])
+    }
+}
+
+impl TrainOnReply {
+    fn mask(self, tokens: &mut [Token]) {
         let replies = replies(tokens);
         let kept = match self.turns {
             Turns::All => &replies[..],
@@ -47,10 +60,6 @@ impl Transform for TrainOnReply {
                 token.weight = 0.0;
             }
         }
-        if tokens.iter().all(|t| t.weight == 0.0) {
-            notes.add("have no reply to train on", id);
-        }
-        Ok(vec![example])
     }
 }
 

@@ -36,7 +36,17 @@ const SCHEMAS: &[&str] = &[
     "question-answer",
     "prompt",
     "preference",
+    "unpaired-preference",
+    "stepwise",
+    "tokens",
 ];
+
+const PARTS: &[&str] = &["train", "test", "validation", "valid", "val", "eval", "dev", "unsupervised"];
+const PART: Field = Field::new(
+    "part",
+    Ty::Choice(PARTS),
+    "which part of a data set's folder (files or folders named so); train when there are parts",
+);
 
 pub(super) const FILE: Piece<dyn Dataset> = Piece {
     spec: KindSpec::new(
@@ -46,6 +56,7 @@ pub(super) const FILE: Piece<dyn Dataset> = Piece {
         &[
             PATH,
             EVAL,
+            PART,
             MAX_LINE,
             Field::new("schema", Ty::Choice(SCHEMAS), "what the rows are; detected from the columns when absent"),
             Field::new("text", Ty::Str, "column of the text").aliases(&["text-column"]),
@@ -56,6 +67,9 @@ pub(super) const FILE: Piece<dyn Dataset> = Piece {
             Field::new("answer", Ty::Str, "column of the answer that a verifier compares with"),
             Field::new("chosen", Ty::Str, "column of the preferred reply"),
             Field::new("rejected", Ty::Str, "column of the other reply"),
+            Field::new("label", Ty::Str, "column that says whether a completion is a good one"),
+            Field::new("role", Ty::Str, "field of a message that says who speaks").aliases(&["role-tag"]),
+            Field::new("content", Ty::Str, "field of a message that says what is said").aliases(&["content-tag"]),
         ],
     )
     .example(r#"{ kind = "file", path = "train.jsonl" }"#),
@@ -70,6 +84,9 @@ pub(super) const FILE: Piece<dyn Dataset> = Piece {
             answer: column("answer"),
             chosen: column("chosen"),
             rejected: column("rejected"),
+            label: column("label"),
+            role: column("role"),
+            content: column("content"),
         };
         let schema = node.opt_str("schema").map(str::parse::<Schema>).transpose();
         let schema = schema.map_err(|e| node.error(e.to_string()))?;
@@ -86,6 +103,7 @@ pub(super) const TEXT: Piece<dyn Dataset> = Piece {
         &[
             PATH,
             EVAL,
+            PART,
             MAX_LINE,
             Field::new(
                 "split",
@@ -117,6 +135,7 @@ pub(super) const TEXT: Piece<dyn Dataset> = Piece {
 fn read_options(node: &Node) -> ReadOptions {
     ReadOptions {
         eval: node.f64("eval"),
+        part: node.opt_str("part").map(str::to_owned),
         max_line_bytes: node.usize("max-line-bytes"),
         ..ReadOptions::default()
     }

@@ -4,10 +4,10 @@
 //! Its named variants are settings: DAPO is `clip-high = 0.28`, `reduce = "per-token"`; Dr. GRPO is an advantage
 //! without `std` and `reduce = { constant = <longest completion> }`; GSPO (Zheng et al. 2025) is `ratio = "sequence"`.
 
-use burn::{IndexingUpdateOp, Tensor};
+use burn::Tensor;
 use regimen_base::Result;
 use regimen_core::Picks;
-use regimen_core::objective::{LossCx, Needs, Objective, Reading, Term};
+use regimen_core::objective::{LossCx, Needs, Objective, Reading, Rows, Term};
 use regimen_core::registry::Piece;
 use regimen_recipe::{Field, KindSpec, Room, Ty};
 
@@ -36,14 +36,14 @@ impl Objective for Grpo {
     }
 
     /// Only tokens that the model drew, of episodes that have an advantage.
-    fn weights(&self, picks: &Picks) -> Vec<f32> {
+    fn rows(&self, picks: &Picks) -> Rows {
         let keep =
             |i: usize| if picks.drawn[i] && picks.advantage[i].is_some() { picks.weight[i] } else { 0.0 };
-        (0..picks.len()).map(keep).collect()
+        Rows { weight: (0..picks.len()).map(keep).collect(), ..Rows::of_picks(picks) }
     }
 
     fn term(&self, cx: &LossCx) -> Result<Term> {
-        let weights = self.weights(cx.picks);
+        let weights = self.rows(cx.picks).weight;
         let advantages: Vec<f32> = cx.picks.advantage.iter().map(|a| a.unwrap_or(0.0)).collect();
         let log_ratio = cx.policy.logp.clone() - cx.constant(cx.picks.sampled.clone());
         let log_ratio = match self.ratio {
@@ -88,16 +88,13 @@ impl Grpo {
 
 /// The weighted mean of `values` over each unit, given back to each of its picks.
 fn per_unit_mean(cx: &LossCx, values: Tensor<1>, weights: &[f32]) -> Tensor<1> {
-    let mut totals = vec![0.0f32; cx.picks.units];
+    let mut totals = vec![0.0f32; cx.picks.units()];
     for (&w, &u) in weights.iter().zip(&cx.picks.unit) {
         totals[u as usize] += w;
     }
     let share = |(&w, &u): (&f32, &u32)| if w == 0.0 { 0.0 } else { w / totals[u as usize] };
     let shares: Vec<f32> = weights.iter().zip(&cx.picks.unit).map(share).collect();
-    let units = cx.units();
-    Tensor::<1>::zeros([cx.picks.units], &cx.device.tensors(false))
-        .select_assign(0, units.clone(), values * cx.constant(shares), IndexingUpdateOp::Add)
-        .select(0, units)
+    cx.sum_by_unit(values * cx.constant(shares)).select(0, cx.units())
 }
 
 pub(super) const PIECE: Piece<dyn Objective> = Piece {

@@ -1,11 +1,13 @@
 //! Objectives.
 
 mod cross_entropy;
+mod dpo;
 mod entropy;
 mod grpo;
 mod kl;
 
 pub use cross_entropy::CrossEntropy;
+pub use dpo::{Dpo, Loss};
 pub use entropy::Entropy;
 pub use grpo::{Grpo, Ratio};
 pub use kl::{Estimator, Kl};
@@ -16,7 +18,8 @@ use regimen_core::objective::Objective;
 use regimen_core::registry::Table;
 
 /// The room's table: one line a piece.
-pub static TABLE: Table<dyn Objective> = &[cross_entropy::PIECE, entropy::PIECE, grpo::PIECE, kl::PIECE];
+pub static TABLE: Table<dyn Objective> =
+    &[cross_entropy::PIECE, dpo::PIECE, entropy::PIECE, grpo::PIECE, kl::PIECE];
 
 /// The numbers of a tensor, for readings.
 fn read(tensor: &Tensor<1>) -> Result<Vec<f32>> {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use regimen_base::Result;
 use regimen_core::evaluate::SetResult;
 use regimen_core::regimen::{Observer, Outcome, Regimen};
-use regimen_core::run::RunDir;
+use regimen_core::run::{Cache, RunDir};
 use regimen_core::stage::Progress;
-use regimen_data::Files;
+use regimen_data::{Files, InMemory, Parts};
 use regimen_nn::Device;
 use regimen_recipe::{Choice, Recipe, Resolved};
 
@@ -24,6 +24,10 @@ impl Files for Folder {
 
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
         fs::read(path).map_err(|e| regimen_base::Error::failed(format!("{}: {e}", path.display())))
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn Parts>> {
+        InMemory::new().with(path, self.read(path)?).open(path)
     }
 }
 
@@ -77,13 +81,31 @@ pub fn resolve(text: &str, sets: &[&str]) -> Resolved {
         .unwrap_or_else(|r| panic!("{}", r.render(false)))
 }
 
-/// Runs (or resumes) a recipe in `path`.
+/// Runs (or resumes) a recipe in `path`, on the device that the recipe names.
 pub fn go(resolved: &Resolved, path: &Path, looker: &mut Looker) -> Result<Outcome> {
+    go_with(resolved, path, None, looker)
+}
+
+/// The same with a cache of stage outputs.
+pub fn go_with(
+    resolved: &Resolved,
+    path: &Path,
+    cache: Option<&Cache>,
+    looker: &mut Looker,
+) -> Result<Outcome> {
     let dir = if path.exists() { RunDir::open(path)? } else { RunDir::create(path)? };
     let registry = regimen_kit::registry();
-    let device = Device::cpu();
-    Regimen { resolved, registry: &registry, files: &Folder, device: &device, dir: &dir, observer: looker }
-        .run()
+    let device = Device::by_name(resolved.root().str("device"))?;
+    Regimen {
+        resolved,
+        registry: &registry,
+        files: &Folder,
+        device: &device,
+        dir: &dir,
+        cache,
+        observer: looker,
+    }
+    .run()
 }
 
 /// Runs a recipe from beginning to end.
@@ -178,3 +200,34 @@ reward = [{ kind = "verifier" }, { kind = "format", weight = 0.3 }, { kind = "ov
 advantage = "group-relative"
 objective = [{ kind = "grpo", reduce = "per-unit" }, { kind = "kl", to = "reference", coef = 0.02 }, { kind = "entropy", coef = 0.001 }]
 "#;
+
+/// DPO on a file of preferences, after a stage of SFT on its chosen side. `{path}` is the file.
+pub const PREFERENCES: &str = r#"
+name = "preferences"
+seed = 3
+tokenizer = "byte"
+model = { kind = "decoder", width = 16, layers = 1, heads = 2, max-positions = 64 }
+[[stage]]
+id = "dpo"
+length = "6st"
+batch = 3
+lr = 3e-3
+checkpoint-every = 2
+cast.reference = {}
+[stage.stream.pairs]
+data = { kind = "file", path = "{path}", eval = 0.0 }
+transform = ["chat"]
+objective = ["dpo"]
+"#;
+
+/// A file of eight preferences in `folder`, and the recipe that trains on it.
+pub fn preferences(folder: &Path) -> String {
+    let row = |i: u32| {
+        let (good, bad) = ("yes, ".repeat(1 + i as usize % 3), "no. ".repeat(1 + i as usize % 2));
+        format!(r#"{{"prompt": "Is {i} a number?", "chosen": "{good}it is", "rejected": "{bad}"}}"#)
+    };
+    let rows: Vec<String> = (0..8).map(row).collect();
+    let path = folder.join("preferences.jsonl");
+    fs::write(&path, rows.join("\n")).expect("written");
+    PREFERENCES.replace("{path}", &path.display().to_string())
+}
