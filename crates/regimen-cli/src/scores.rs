@@ -17,8 +17,8 @@ pub fn share(tally: &Tally) -> String {
 
 /// One short line for a set.
 pub fn brief(result: &SetResult) -> String {
-    match (&result.replies, result.bits_per_byte, result.loss) {
-        (Some(tally), ..) => format!("{} {}", result.name, share(tally)),
+    match (result.shares(), result.bits_per_byte, result.loss) {
+        (Some(tally), ..) => format!("{} {}", result.name, share(&tally)),
         (None, Some(bits), _) => format!("{} {bits:.3} bits/byte", result.name),
         (None, None, Some(loss)) => format!("{} loss {loss:.3}", result.name),
         (None, None, None) => format!("{} has no items", result.name),
@@ -39,7 +39,7 @@ pub fn full(results: &[SetResult]) -> String {
     ]);
     for result in results {
         let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
-        let tally = result.replies;
+        let tally = result.shares();
         let mut cells = vec![result.name.clone(), tally.map_or_else(|| "-".to_owned(), |t| t.n.to_string())];
         cells.extend(tally_cells(tally.as_ref()));
         cells.extend([number(result.loss), number(result.bits_per_byte)]);
@@ -83,9 +83,11 @@ pub fn by_stage(run: &RunDir) -> Result<Option<String>> {
             stages.push((format!("after {}", stage.id()), results));
         }
     }
-    let judged = stages.iter().flat_map(|(_, sets)| sets).any(|set| set.replies.is_some());
-    let title = if judged {
+    let any = |has: fn(&SetResult) -> bool| stages.iter().flat_map(|(_, sets)| sets).any(has);
+    let title = if any(|set| set.replies.is_some()) {
         "right answers on held-out items, with 95 % Wilson intervals"
+    } else if any(|set| set.preferred.is_some()) {
+        "held-out preferences whose chosen reply is the likelier one, with 95 % Wilson intervals"
     } else {
         "on held-out items"
     };

@@ -145,5 +145,10 @@ fn preferences_are_learnt_whatever_the_cut() {
         last_weights(&path, 1, "dpo")
     };
     let whole = weights(100_000);
+    let eval = r#"stage.dpo.eval={ data = { kind = "file", path = "PATH", eval = 0.5 } }"#;
+    let eval = eval.replace("PATH", &tmp.path().join("preferences.jsonl").display().to_string());
+    let looker = run(&recipe, &["stage.dpo.length=40st", &eval], &tmp.path().join("eval/run"));
+    let preferred = looker.results[0].1[0].preferred.expect("preferences");
+    assert!(preferred.n == 4 && preferred.mean() >= 0.75, "{preferred:?}");
     assert!(weights(1) == whole && weights(130) == whole);
 }

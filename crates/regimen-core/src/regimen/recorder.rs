@@ -132,6 +132,9 @@ impl Watch for Recorder<'_> {
             if let Some(replies) = &result.replies {
                 values.insert(format!("eval/{}/exact_match", result.name), replies.mean());
             }
+            if let Some(preferred) = &result.preferred {
+                values.insert(format!("eval/{}/preferred", result.name), preferred.mean());
+            }
             if let Some(loss) = result.loss {
                 values.insert(format!("eval/{}/loss", result.name), loss);
             }

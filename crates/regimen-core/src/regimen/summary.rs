@@ -92,14 +92,14 @@ fn curves(dir: &StageDir) -> Result<Vec<Curve>> {
 
 fn tasks(results: &[Vec<SetResult>]) -> Vec<TaskScores> {
     let mut names: Vec<&str> = Vec::new();
-    for set in results.iter().flatten().filter(|s| s.replies.is_some()) {
+    for set in results.iter().flatten().filter(|s| s.shares().is_some()) {
         if !names.contains(&set.name.as_str()) {
             names.push(&set.name);
         }
     }
     let score = |sets: &Vec<SetResult>, name: &str| {
-        let replies = sets.iter().find(|s| s.name == name)?.replies?;
-        Some(Score { right: replies.score.round() as u64, total: replies.n })
+        let shares = sets.iter().find(|s| s.name == name)?.shares()?;
+        Some(Score { right: shares.score.round() as u64, total: shares.n })
     };
     let after = |name: &str| results.iter().map(|sets| score(sets, name)).collect();
     names.into_iter().map(|name| TaskScores { task: name.to_owned(), after: after(name) }).collect()
@@ -171,7 +171,7 @@ fn facts(manifest: &Manifest, report: &Report) -> Vec<Fact> {
 fn text_notes(stages: &[StageReport], results: &[Vec<SetResult>]) -> Vec<String> {
     let mut notes = Vec::new();
     for (stage, sets) in stages.iter().zip(results) {
-        for set in sets.iter().filter(|s| s.replies.is_none()) {
+        for set in sets.iter().filter(|s| s.shares().is_none()) {
             if let Some(bits) = set.bits_per_byte {
                 notes.push(format!(
                     "After {}: {bits:.3} bits per byte on the held-out part of {}.",
