@@ -4,30 +4,34 @@ use std::path::{Path, PathBuf};
 
 use regimen_base::Result;
 use regimen_core::regimen::device_class;
-use regimen_core::run::{Checkpoint, RunDir, StageDir, Status};
+use regimen_core::run::{Checkpoint, Profile, RunDir, StageDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 
 use super::run;
 use crate::failure::Outcome;
 use crate::out::tell;
-use crate::target;
+use crate::{profile, target};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// The directory of the run, such as runs/quickstart
     #[arg(value_name = "RUN")]
     run: PathBuf,
+    /// Tell at the end where the time of this sitting went, and write a trace into the run's directory
+    #[arg(long)]
+    profile: bool,
 }
 
 impl Args {
     pub fn go(self) -> Outcome {
-        go_on(&self.run)
+        let profile = profile::start(self.profile)?;
+        go_on(&self.run, profile)
     }
 }
 
 /// Goes on with a run, or says that it is complete.
-pub fn go_on(run: &Path) -> Outcome {
+pub fn go_on(run: &Path, profile: Option<&'static Profile>) -> Outcome {
     let dir = RunDir::open(run)?;
     let shown = run.display();
     let resolved = target::resolved(&dir)?;
@@ -49,7 +53,7 @@ pub fn go_on(run: &Path) -> Outcome {
         }
     }
     tell(&format!("going on with {shown}"));
-    run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device)
+    run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device, profile)
 }
 
 /// Whether the checkpoint that ended the last training is there. A user who removed a damaged one wants it made again.

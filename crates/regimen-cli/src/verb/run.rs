@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Error, Result};
 use regimen_core::regimen::{Outcome as Ended, Regimen, device_class};
 use regimen_core::registry::Registry;
-use regimen_core::run::{Disk, RunDir, Status};
+use regimen_core::run::{Disk, Profile, RunDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::preflight::{self, Depth, Examined, Load};
 use crate::progress::Display;
 use crate::recipes::Given;
 use crate::verb::resume;
-use crate::{args, number, out, scores};
+use crate::{args, number, out, profile, scores};
 
 /// The resolved recipe, in the run's directory.
 const RECIPE: &str = "recipe.resolved.toml";
@@ -35,6 +35,9 @@ pub struct Args {
     /// Where runs are kept
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     out: PathBuf,
+    /// Tell at the end where the time went, and write a trace into the run's directory
+    #[arg(long)]
+    profile: bool,
 }
 
 impl Args {
@@ -42,14 +45,18 @@ impl Args {
         let resolved = self.given.resolve()?;
         let seeds = self.given.seeds(&resolved);
         if seeds.is_empty() {
-            return self.one(&resolved);
+            return self.one(&resolved, profile::start(self.profile)?);
+        }
+        if self.profile {
+            let one = Error::usage("`--profile` looks at one run, the recipe has several seeds");
+            return Err(one.remedy("name one of them: `--seed N`").into());
         }
         let name = self.name.clone().unwrap_or_else(|| self.given.run_name(&resolved));
         for &seed in seeds {
             let given = self.given.with_seed(seed);
             let resolved = given.resolve()?;
             let name = Some(format!("{name}-seed{seed}"));
-            Self { given, name, out: self.out.clone() }.of_several(&resolved)?;
+            Self { given, name, out: self.out.clone(), profile: false }.of_several(&resolved)?;
         }
         Ok(())
     }
@@ -59,12 +66,12 @@ impl Args {
         let path = self.out.join(self.name.as_deref().unwrap_or_default());
         let written = || RunDir::view(&path)?.read(RECIPE);
         if path.join("stages").is_dir() && written()? == resolved.to_toml().as_bytes() {
-            return resume::go_on(&path);
+            return resume::go_on(&path, None);
         }
-        self.one(resolved)
+        self.one(resolved, None)
     }
 
-    fn one(&self, resolved: &Resolved) -> Outcome {
+    fn one(&self, resolved: &Resolved, profile: Option<&'static Profile>) -> Outcome {
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_kit::registry();
         let Examined { loads, findings, .. } =
@@ -79,7 +86,7 @@ impl Args {
         let dir = RunDir::create(&self.place(resolved)?)?;
         dir.write(RECIPE, resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));
-        carry_out(&dir, resolved, &registry, &device)
+        carry_out(&dir, resolved, &registry, &device, profile)
     }
 
     /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
@@ -129,14 +136,20 @@ fn headline(dir: &RunDir, loads: &[Load], device: &Device) -> String {
 }
 
 /// Runs what is not done yet, and says what came of it.
-pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device: &Device) -> Outcome {
+pub fn carry_out(
+    dir: &RunDir,
+    resolved: &Resolved,
+    registry: &Registry,
+    device: &Device,
+    profile: Option<&'static Profile>,
+) -> Outcome {
     let mut events = dir.events()?;
     let class = device_class(device);
     events.event(
         "started",
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
-    let mut display = Display::open()?;
+    let mut display = Display::open(profile)?;
     let ended =
         Regimen { resolved, registry, files: &Disk, device, dir, cache: None, observer: &mut display }.run();
     display.close();
@@ -149,6 +162,9 @@ pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device:
     let noted = events.event("ended", how);
     let ended = ended?;
     noted?;
+    if let Some(profile) = profile {
+        tell(&profile::finish(profile, dir)?);
+    }
     match ended {
         Ended::Complete => finish(dir),
         Ended::Interrupted => {
