@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use parquet::column::page::Page;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as Record};
 use regimen_base::{Error, Result};
@@ -85,8 +86,24 @@ impl Groups {
 
     fn decode(&self, group: usize) -> Result<Vec<Map<String, Value>>, ParquetError> {
         let group = self.reader.get_row_group(group)?;
+        honest_dictionaries(group.as_ref())?;
         RowIter::from_row_group(None, group.as_ref())?.map(|record| Ok(object(&record?))).collect()
     }
+}
+
+/// The parquet crate makes room for as many values as a dictionary claims to have, and no error can be made of memory
+/// that is not there: a value takes at least a byte.
+fn honest_dictionaries(group: &dyn RowGroupReader) -> Result<(), ParquetError> {
+    for column in 0..group.num_columns() {
+        if let Some(Page::DictionaryPage { buf, num_values, .. }) =
+            group.get_column_page_reader(column)?.get_next_page()?
+            && num_values as usize > buf.len()
+        {
+            let told = format!("a dictionary of {} bytes claims {num_values} values", buf.len());
+            return Err(ParquetError::General(told));
+        }
+    }
+    Ok(())
 }
 
 /// The parquet crate still has assertions on the path of damaged files: they become errors here.
@@ -266,5 +283,12 @@ mod tests {
             let e = all("a.parquet", &whole[..end], 0).err().unwrap().to_string();
             assert!(e.starts_with("a.parquet: not a readable Parquet file"), "{e}");
         }
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn a_dictionary_that_claims_gigabytes_is_refused() {
+        let e = all("a.parquet", include_bytes!("hostile/dictionary.parquet"), 0).err().unwrap().to_string();
+        assert!(e.starts_with("a.parquet: not a readable Parquet file: a dictionary of"), "{e}");
     }
 }
