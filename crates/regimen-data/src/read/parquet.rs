@@ -289,6 +289,6 @@ mod tests {
     #[test]
     fn a_dictionary_that_claims_gigabytes_is_refused() {
         let e = all("a.parquet", include_bytes!("hostile/dictionary.parquet"), 0).err().unwrap().to_string();
-        assert!(e.starts_with("a.parquet: not a readable Parquet file: a dictionary of"), "{e}");
+        assert!(e.contains("a dictionary of 21 bytes claims"), "{e}");
     }
 }
