@@ -3,6 +3,7 @@
 //! Nothing here touches a file, a clock, the network or the environment, and nothing depends on a tensor library.
 
 mod error;
+mod guard;
 mod key;
 mod length;
 mod rng;
@@ -10,6 +11,7 @@ mod split;
 mod state;
 
 pub use error::{Error, Exit, Result, ResultExt};
+pub use guard::{guarded, is_guarded};
 pub use key::Key;
 pub use length::{Length, LengthError};
 pub use rng::Rng;

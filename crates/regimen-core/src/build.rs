@@ -66,7 +66,8 @@ impl Builder<'_> {
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let node = self.resolved.root().table("tokenizer");
         let make = build(&self.registry.tokenizer, node, &BuildCx::default())?;
-        make.make(&self.material()?, self.files)
+        let material = if make.reads_texts() { self.material()? } else { Material::default() };
+        make.make(&material, self.files)
     }
 
     /// What the recipe's tasks and files are written in.

@@ -63,6 +63,10 @@ pub struct Material {
 
 /// Describes a tokenizer.
 pub trait MakeTokenizer: Send {
+    /// Whether it is made of the recipe's texts, which then have to be read.
+    fn reads_texts(&self) -> bool {
+        true
+    }
     /// Trains or loads it.
     fn make(&self, material: &Material, files: &dyn Files) -> Result<Tokenizer>;
 }

@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use parquet::column::page::Page;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, Length, RowGroupReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as Record};
 use regimen_base::{Error, Result};
@@ -85,16 +85,32 @@ impl Groups {
 
     fn decode(&self, group: usize) -> Result<Vec<Map<String, Value>>, ParquetError> {
         let group = self.reader.get_row_group(group)?;
+        honest_dictionaries(group.as_ref())?;
         RowIter::from_row_group(None, group.as_ref())?.map(|record| Ok(object(&record?))).collect()
     }
 }
 
+/// The parquet crate makes room for as many values as a dictionary claims to have, and no error can be made of memory
+/// that is not there: a value takes at least a byte.
+fn honest_dictionaries(group: &dyn RowGroupReader) -> Result<(), ParquetError> {
+    for column in 0..group.num_columns() {
+        if let Some(Page::DictionaryPage { buf, num_values, .. }) =
+            group.get_column_page_reader(column)?.get_next_page()?
+            && num_values as usize > buf.len()
+        {
+            let told = format!("a dictionary of {} bytes claims {num_values} values", buf.len());
+            return Err(ParquetError::General(told));
+        }
+    }
+    Ok(())
+}
+
 /// The parquet crate still has assertions on the path of damaged files: they become errors here.
 fn guarded<T>(file: &str, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(e)) => Err(wrong(file, &e.to_string())),
-        Err(_) => Err(wrong(file, "the file is damaged")),
+    match regimen_base::guarded(work) {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(e)) => Err(wrong(file, &e.to_string())),
+        None => Err(wrong(file, "the file is damaged")),
     }
 }
 
@@ -136,6 +152,10 @@ struct Tail {
 impl Read for Tail {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let len = (into.len() as u64).min(self.parts.size().saturating_sub(self.at)) as usize;
+        if len == 0 && !into.is_empty() {
+            // the footer ends every sound file; the parquet crate would go on skipping what a damaged header claims
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
         let bytes = self.parts.read(self.at, len).map_err(|e| std::io::Error::other(e.what))?;
         into[..len].copy_from_slice(&bytes);
         self.at += len as u64;
@@ -266,5 +286,18 @@ mod tests {
             let e = all("a.parquet", &whole[..end], 0).err().unwrap().to_string();
             assert!(e.starts_with("a.parquet: not a readable Parquet file"), "{e}");
         }
+    }
+
+    /// Found by fuzzing: a page header with a list of two thousand million things.
+    #[test]
+    fn a_header_that_claims_more_than_the_file_has_is_refused() {
+        assert!(all("a.parquet", include_bytes!("hostile/header.parquet"), 0).is_err());
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn a_dictionary_that_claims_gigabytes_is_refused() {
+        let e = all("a.parquet", include_bytes!("hostile/dictionary.parquet"), 0).err().unwrap().to_string();
+        assert!(e.contains("a dictionary of 21 bytes claims"), "{e}");
     }
 }

@@ -2,8 +2,9 @@
 //! than memory, and any row is as near as any other: going on with a run skips nothing.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use regimen_base::{Error, Result, ResultExt, Split};
 
@@ -36,9 +37,18 @@ struct Opened {
     left_out: usize,
     /// Documents that were cut from rows with very long texts.
     cut: usize,
+    /// The very long text that was read last.
+    last: Mutex<Option<Long>>,
 }
 
-/// Which row an example is: its file, its place in it, and which part of a very long text.
+/// A very long text with the borders of its parts.
+struct Long {
+    row: At,
+    example: Example,
+    cuts: Vec<Range<usize>>,
+}
+
+/// Which row an example is: its file, its place in it, and which part of a very long text, counted from 1; 0 is all.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct At {
     file: u32,
@@ -79,7 +89,19 @@ impl FileSource {
         }
         let left_out = all.len() - paths.len();
         let (files, schemas, cut) = (scan.files, scan.schemas, scan.cut);
-        Ok(Self { number, opened: Arc::new(Opened { name, files, schemas, train, eval, left_out, cut }) })
+        Ok(Self {
+            number,
+            opened: Arc::new(Opened {
+                name,
+                files,
+                schemas,
+                train,
+                eval,
+                left_out,
+                cut,
+                last: Mutex::default(),
+            }),
+        })
     }
 
     /// The same rows as another source of a catalogue.
@@ -131,15 +153,34 @@ impl FileSource {
     }
 
     fn read(&self, at: At, id: ExampleId) -> Result<Example> {
-        let (file, row) = (at.file as usize, at.row as usize);
-        let mut example = self.opened.schemas[file].example(self.opened.files[file].get(row)?, id)?;
-        if let Body::Text(text) = &mut example.body
-            && text.len() > LONGEST_TEXT
-        {
-            let part = cut(text, LONGEST_TEXT).get(at.part as usize).map(|(_, part)| (*part).to_owned());
-            *text = part.unwrap_or_default();
+        if at.part > 0 {
+            return self.part(at, id);
         }
-        Ok(example)
+        let (file, row) = (at.file as usize, at.row as usize);
+        self.opened.schemas[file].example(self.opened.files[file].get(row)?, id)
+    }
+
+    /// A part of a very long text. The text that was read last is kept: its parts are often wanted together.
+    fn part(&self, at: At, id: ExampleId) -> Result<Example> {
+        let mut last = self.opened.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = At { part: 0, ..at };
+        if last.as_ref().is_none_or(|long| long.row != row) {
+            let example = self.read(row, id)?;
+            let cuts = match &example.body {
+                Body::Text(text) => {
+                    cut(text, LONGEST_TEXT).iter().map(|(at, part)| *at..at + part.len()).collect()
+                }
+                _ => Vec::new(),
+            };
+            *last = Some(Long { row, example, cuts });
+        }
+        let part = last.as_ref().and_then(|long| {
+            let Body::Text(text) = &long.example.body else { return None };
+            let part = text.get(long.cuts.get(at.part as usize - 1)?.clone())?.to_owned();
+            let columns = long.example.columns.clone();
+            Some(Example { id, body: Body::Text(part), answer: None, difficulty: None, columns })
+        });
+        part.ok_or_else(|| Error::failed(format!("{}: a row is shorter than it was", self.name())))
     }
 }
 
@@ -200,7 +241,7 @@ impl Scan<'_> {
             let text = text.clone();
             for (part, (_, piece)) in cut(&text, LONGEST_TEXT).into_iter().enumerate() {
                 example.body = Body::Text(piece.to_owned());
-                self.rows.push((At { part: part as u32, ..at }, holdout::hash(&example)));
+                self.rows.push((At { part: part as u32 + 1, ..at }, holdout::hash(&example)));
                 self.cut += 1;
             }
         } else {

@@ -96,7 +96,8 @@ fn without_generation_marks(source: &str) -> String {
     let mut rest = source;
     while let Some(at) = rest.find("{%") {
         out.push_str(&rest[..at]);
-        let Some(end) = rest[at..].find("%}").map(|e| at + e + 2) else { break };
+        // `{%}` is no whole tag: its end is sought behind its beginning
+        let Some(end) = rest[at + 2..].find("%}").map(|e| at + 2 + e + 2) else { break };
         let tag = &rest[at..end];
         let word = tag[2..tag.len() - 2].trim_matches(['-', '+']).trim();
         match word {

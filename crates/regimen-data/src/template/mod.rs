@@ -284,6 +284,6 @@ fn weight(message: &Message) -> f32 {
 }
 
 #[cfg(test)]
-mod golden;
+mod golden_tests;
 #[cfg(test)]
 mod tests;

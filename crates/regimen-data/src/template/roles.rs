@@ -65,26 +65,23 @@ fn common(a: impl Iterator<Item = char>, b: impl Iterator<Item = char>) -> usize
 
 /// The message that says each token, of a text from byte `at` to `end`. Tokens know their lengths, not their places:
 /// when these do not add up (a normaliser changed the text), nothing is told.
-pub(super) fn of_tokens(
-    tokenizer: &Tokenizer,
-    ids: &[u32],
+pub(super) fn of_tokens<'a>(
+    tokenizer: &'a Tokenizer,
+    ids: &'a [u32],
     at: usize,
     end: usize,
-    regions: &[Region],
-) -> Vec<Option<usize>> {
-    let length = |id: u32| {
+    regions: &'a [Region],
+) -> impl Iterator<Item = Option<usize>> + 'a {
+    let length = move |id: u32| {
         let name = tokenizer.token(id).filter(|_| tokenizer.is_special(id));
         name.map_or(tokenizer.byte_len(id) as usize, str::len)
     };
-    if at + ids.iter().map(|id| length(*id)).sum::<usize>() != end {
-        return vec![None; ids.len()];
-    }
+    let known = at + ids.iter().map(|id| length(*id)).sum::<usize>() == end;
     let mut place = at;
-    let mut said = |id: &u32| {
+    ids.iter().map(move |id| {
         let token = place..place + length(*id);
         place = token.end;
         let owner = regions.iter().find(|r| token.start < r.bytes.end && r.bytes.start < token.end);
-        owner.filter(|_| !tokenizer.is_special(*id)).map(|r| r.message)
-    };
-    ids.iter().map(&mut said).collect()
+        owner.filter(|_| known && !tokenizer.is_special(*id)).map(|r| r.message)
+    })
 }

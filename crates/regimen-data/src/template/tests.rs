@@ -208,6 +208,7 @@ fn hostile_and_broken_templates_are_errors() {
         Ok(t) => t.render(&talk(), true).unwrap_err().to_string(),
     };
     assert!(error("{% for").contains("does not parse"));
+    assert!(error("{%}").contains("does not parse") && error("{%}%}").contains("does not parse"));
     let loops = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
     assert!(error(loops).contains("does not come to an end"), "{}", error(loops));
     let long = "{% for a in range(9999) %}{{ 'x' * 9999 }}{% endfor %}";

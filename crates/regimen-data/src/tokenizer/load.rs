@@ -18,6 +18,12 @@ impl Tokenizer {
     /// # Errors
     /// The files do not parse, or name a component that is not supported.
     pub fn from_json(json: &[u8], config: Option<&[u8]>) -> Result<Self> {
+        // the library slices without looking where a merge or a name is shorter than the prefix that it should have
+        let read = regimen_base::guarded(|| Self::read(json, config));
+        read.unwrap_or_else(|| Err(wrong("tokenizer.json contradicts itself")))
+    }
+
+    fn read(json: &[u8], config: Option<&[u8]>) -> Result<Self> {
         let config = match config {
             None => Map::new(),
             Some(bytes) => {

@@ -2,6 +2,13 @@ use serde_json::json;
 
 use super::*;
 
+/// Found by fuzzing: a merge of tokens that are shorter than the prefix of words' later parts.
+#[test]
+fn a_merge_shorter_than_its_prefix_is_an_error() {
+    let json = br#"{"version":"1.0","added_tokens":[],"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{"type":"BPE","continuing_subword_prefix":"@@@@","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]}}"#;
+    assert!(Tokenizer::from_json(json, None).is_err());
+}
+
 const CHARS: &str =
     "0123456789+-*/=()<>.,:;?!'\"[] \n_#%|abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 

@@ -7,8 +7,9 @@ use super::{Notes, Transform};
 use crate::{Body, ChatTemplate, Example, Message, Role, Token, prompt_of};
 
 /// Renders and encodes conversations. Without `train-on-reply` behind it every token has weight 1. A conversation
-/// that does not end in a reply becomes its prompt; a preference becomes a [`Body::Pair`], with weights on what the
-/// assistant says behind the prompt. The column `tools` goes to the template.
+/// that does not end in a reply becomes its prompt; one of more than 4 MiB of text is left out, and counted. A
+/// preference becomes a [`Body::Pair`], with weights on what the assistant says behind the prompt. The column `tools`
+/// goes to the template.
 #[derive(Clone, Debug)]
 pub struct Chat {
     template: ChatTemplate,
@@ -61,7 +62,11 @@ impl Transform for Chat {
         Some(&self.template)
     }
 
-    fn apply(&self, mut example: Example, _: Key, _: &mut Notes) -> Result<Vec<Example>> {
+    fn apply(&self, mut example: Example, _: Key, notes: &mut Notes) -> Result<Vec<Example>> {
+        if said(&example.body) > LONGEST {
+            notes.add("dropped: more than 4 MiB of text", example.id);
+            return Ok(Vec::new());
+        }
         let template = match tools(&example)? {
             Some(tools) => self.template.with("tools", tools),
             None => self.template.clone(),
@@ -84,6 +89,19 @@ impl Transform for Chat {
                     .remedy("put it first, and only one of `chat` and `text`"))
             }
         }
+    }
+}
+
+/// Bytes of text in a longer conversation than any model reads; to render it would only take time and memory.
+const LONGEST: usize = 4 << 20;
+
+/// How many bytes are said.
+fn said(body: &Body) -> usize {
+    let of = |messages: &[Message]| messages.iter().map(|m| m.content.len()).sum::<usize>();
+    match body {
+        Body::Messages(messages) => of(messages),
+        Body::Preference { prompt, chosen, rejected } => of(prompt) + of(chosen).max(of(rejected)),
+        Body::Text(_) | Body::Tokens(_) | Body::Pair { .. } => 0,
     }
 }
 

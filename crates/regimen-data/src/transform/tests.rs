@@ -127,6 +127,15 @@ fn what_is_too_long_is_refused_dropped_or_cut_but_never_silently() {
 }
 
 #[test]
+fn a_conversation_longer_than_any_context_is_left_out_and_counted() {
+    let mut long = talk();
+    let Body::Messages(said) = &mut long.body else { unreachable!() };
+    said[0].content = "q".repeat(5 << 20);
+    let (made, notes) = apply(vec![Box::new(chat())], long);
+    assert!(made.is_empty() && notes.to_string() == "1 examples dropped: more than 4 MiB of text", "{notes}");
+}
+
+#[test]
 fn pieces_predict_every_token_once() {
     let text = "abcdefghijklmnopqrstuvwxyz";
     for n in [2, 3, 7, 27, 28, 29] {

@@ -28,6 +28,10 @@ impl MakeTokenizer for Char {
 struct Byte;
 
 impl MakeTokenizer for Byte {
+    fn reads_texts(&self) -> bool {
+        false
+    }
+
     fn make(&self, _: &Material, _: &dyn Files) -> Result<Tokenizer> {
         Tokenizer::byte()
     }
@@ -48,6 +52,10 @@ impl MakeTokenizer for Bpe {
 struct File(PathBuf);
 
 impl MakeTokenizer for File {
+    fn reads_texts(&self) -> bool {
+        false
+    }
+
     fn make(&self, _: &Material, files: &dyn Files) -> Result<Tokenizer> {
         let json = files.read(&self.0)?;
         let config = files.read(&self.0.with_file_name("tokenizer_config.json")).ok();

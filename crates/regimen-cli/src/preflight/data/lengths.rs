@@ -20,7 +20,7 @@ pub fn check(looked: &Looked, setting: &Setting, findings: &mut Findings) {
                 long.len(),
                 rows_of(looked.rows.len())
             ),
-            "add { kind = \"max-length\" } (leaves them out) or { kind = \"chunk\" } (plain text) to the transforms, or raise `context`",
+            "add { kind = \"max-length\" } (leaves them out) or { kind = \"chunk\" } (plain text) to the transforms, or raise `context` or the model's `max-positions`",
         );
     }
     let rows = looked.rows.len() as u64;

@@ -54,7 +54,7 @@ fn nothing(looked: &Looked, findings: &mut Findings) {
 }
 
 fn everything(looked: &Looked, setting: &Setting, findings: &mut Findings) {
-    if !looked.from_files || setting.everything {
+    if !looked.from_files || setting.everything || setting.stops.is_none() {
         return;
     }
     let spoken = looked.rows.iter().filter(

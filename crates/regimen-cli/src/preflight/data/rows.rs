@@ -7,7 +7,9 @@ use regimen_data::{Example, ExampleId, Notes, Token, Transform, apply_all};
 use super::Findings;
 
 /// Rows of each source that are looked at, spread evenly over it.
-pub const ROWS: u64 = 512;
+const ROWS: u64 = 512;
+/// Tokens of each source that are looked at: a few rows may be books.
+const TOKENS: usize = 4 << 20;
 
 /// A row.
 pub struct Row {
@@ -42,6 +44,12 @@ pub struct Looked {
     pub from_files: bool,
 }
 
+/// A step that visits every one of `n` rows once, far apart from one another, beginning with the first.
+fn stride(n: u64) -> u64 {
+    let coprime = |k: &u64| (2..=*k).all(|d| !n.is_multiple_of(d) || !k.is_multiple_of(d));
+    (n * 5 / 8..n.max(2)).find(|k| *k > 0 && coprime(k)).unwrap_or(1)
+}
+
 /// Looks at rows of every source of a stream.
 pub fn look(supply: &Supply, transforms: &[Box<dyn Transform>], findings: &mut Findings) -> Looked {
     let mut looked = Looked::default();
@@ -51,7 +59,13 @@ pub fn look(supply: &Supply, transforms: &[Box<dyn Transform>], findings: &mut F
         let len = source.len(Split::Train);
         let (all, take) = (len.unwrap_or(ROWS / 8), len.unwrap_or(ROWS / 8).min(ROWS));
         let mut refused: Option<(String, usize, Error)> = None;
-        for i in 0..take {
+        let (mut seen, mut tokens) = (0, 0);
+        // from all over the source, should it end early
+        for i in (0..take).map(|i| i * stride(take) % take.max(1)) {
+            if tokens > TOKENS {
+                break;
+            }
+            seen += 1;
             let id = ExampleId { source: source.number(), index: i * all / take };
             let place = source.place(id.index, Split::Train);
             let key = supply.key.child("probe").at(i);
@@ -60,7 +74,10 @@ pub fn look(supply: &Supply, transforms: &[Box<dyn Transform>], findings: &mut F
                 Ok(Row { place: place.clone(), example, made })
             });
             match (row, &mut refused) {
-                (Ok(row), _) => looked.rows.push(row),
+                (Ok(row), _) => {
+                    tokens += row.sequences().map(<[Token]>::len).sum::<usize>();
+                    looked.rows.push(row);
+                }
                 (Err(e), none @ None) => *none = Some((place, 1, e)),
                 (Err(_), Some((_, count, _))) => *count += 1,
             }
@@ -70,10 +87,26 @@ pub fn look(supply: &Supply, transforms: &[Box<dyn Transform>], findings: &mut F
         }
         if files {
             findings.note(format!("data: {}", source.describe()));
-            if take < all {
-                findings.note(format!("data: {}: looked closely at {take} of {all} rows", source.name()));
+            if seen < all {
+                findings.note(format!("data: {}: looked closely at {seen} of {all} rows", source.name()));
             }
         }
     }
+    looked.rows.sort_by_key(|row| row.example.id);
     looked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stride;
+
+    #[test]
+    fn every_row_is_visited_once() {
+        for n in [1, 2, 3, 4, 7, 8, 50, 511, 512] {
+            let mut rows: Vec<u64> = (0..n).map(|i| i * stride(n) % n).collect();
+            assert_eq!(rows[0], 0);
+            rows.sort_unstable();
+            assert!(rows.into_iter().eq(0..n), "{n}");
+        }
+    }
 }
