@@ -12,6 +12,7 @@ mod preflight;
 mod progress;
 mod recipes;
 mod scores;
+mod study;
 mod style;
 mod table;
 mod target;

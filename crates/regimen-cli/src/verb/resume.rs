@@ -8,7 +8,7 @@ use regimen_core::run::{Checkpoint, RunDir, StageDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 
-use super::run;
+use super::run::{self, Company};
 use crate::failure::Outcome;
 use crate::out::tell;
 use crate::target;
@@ -18,16 +18,18 @@ pub struct Args {
     /// The directory of the run, such as runs/quickstart
     #[arg(value_name = "RUN")]
     run: PathBuf,
+    #[command(flatten)]
+    company: Company,
 }
 
 impl Args {
     pub fn go(self) -> Outcome {
-        go_on(&self.run)
+        go_on(&self.run, &self.company)
     }
 }
 
 /// Goes on with a run, or says that it is complete.
-pub fn go_on(run: &Path) -> Outcome {
+pub fn go_on(run: &Path, company: &Company) -> Outcome {
     let dir = RunDir::open(run)?;
     let shown = run.display();
     let resolved = target::resolved(&dir)?;
@@ -49,7 +51,7 @@ pub fn go_on(run: &Path) -> Outcome {
         }
     }
     tell(&format!("going on with {shown}"));
-    run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device)
+    run::carry_out(&dir, &resolved, &regimen_papers::registry(), &device, company)
 }
 
 /// Whether the checkpoint that ended the last training is there. A user who removed a damaged one wants it made again.

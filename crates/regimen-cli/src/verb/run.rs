@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Error, Result};
 use regimen_core::regimen::{Outcome as Ended, Regimen, device_class};
 use regimen_core::registry::Registry;
-use regimen_core::run::{Disk, RunDir, Status};
+use regimen_core::run::{Cache, Disk, RunDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 use serde_json::json;
@@ -35,6 +35,19 @@ pub struct Args {
     /// Where runs are kept
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     out: PathBuf,
+    #[command(flatten)]
+    company: Company,
+}
+
+/// What a run has to do with other runs.
+#[derive(clap::Args, Clone, Default)]
+pub struct Company {
+    /// Share outputs of stages that do not differ with other runs, through this folder
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+    /// Stop, as at Ctrl-C, when standard input ends
+    #[arg(long, hide = true)]
+    leash: bool,
 }
 
 impl Args {
@@ -49,7 +62,8 @@ impl Args {
             let given = self.given.with_seed(seed);
             let resolved = given.resolve()?;
             let name = Some(format!("{name}-seed{seed}"));
-            Self { given, name, out: self.out.clone() }.of_several(&resolved)?;
+            Self { given, name, out: self.out.clone(), company: self.company.clone() }
+                .of_several(&resolved)?;
         }
         Ok(())
     }
@@ -59,14 +73,14 @@ impl Args {
         let path = self.out.join(self.name.as_deref().unwrap_or_default());
         let written = || RunDir::view(&path)?.read(RECIPE);
         if path.join("stages").is_dir() && written()? == resolved.to_toml().as_bytes() {
-            return resume::go_on(&path);
+            return resume::go_on(&path, &self.company);
         }
         self.one(resolved)
     }
 
     fn one(&self, resolved: &Resolved) -> Outcome {
         let device = Device::by_name(resolved.root().str("device"))?;
-        let registry = regimen_kit::registry();
+        let registry = regimen_papers::registry();
         let loads = preflight::examine(resolved, &registry, &device, Depth::Quick)?;
         let room = preflight::room();
         preflight::must_fit(&loads, room)?;
@@ -76,7 +90,7 @@ impl Args {
         let dir = RunDir::create(&self.place(resolved)?)?;
         dir.write(RECIPE, resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));
-        carry_out(&dir, resolved, &registry, &device)
+        carry_out(&dir, resolved, &registry, &device, &self.company)
     }
 
     /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
@@ -126,7 +140,13 @@ fn headline(dir: &RunDir, loads: &[Load], device: &Device) -> String {
 }
 
 /// Runs what is not done yet, and says what came of it.
-pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device: &Device) -> Outcome {
+pub fn carry_out(
+    dir: &RunDir,
+    resolved: &Resolved,
+    registry: &Registry,
+    device: &Device,
+    company: &Company,
+) -> Outcome {
     let mut events = dir.events()?;
     let class = device_class(device);
     events.event(
@@ -134,8 +154,20 @@ pub fn carry_out(dir: &RunDir, resolved: &Resolved, registry: &Registry, device:
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
     let mut display = Display::open()?;
-    let ended =
-        Regimen { resolved, registry, files: &Disk, device, dir, cache: None, observer: &mut display }.run();
+    if company.leash {
+        display.leash();
+    }
+    let cache = company.cache.as_deref().map(Cache::new);
+    let ended = Regimen {
+        resolved,
+        registry,
+        files: &Disk,
+        device,
+        dir,
+        cache: cache.as_ref(),
+        observer: &mut display,
+    }
+    .run();
     display.close();
     let how = match &ended {
         Ok(Ended::Complete) => json!({ "outcome": "complete" }),
