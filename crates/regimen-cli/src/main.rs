@@ -9,6 +9,7 @@ mod interrupt;
 mod number;
 mod out;
 mod preflight;
+mod profile;
 mod progress;
 mod recipes;
 mod scores;

@@ -11,7 +11,7 @@ fn every_measurement_is_there_and_losses_are_those_of_pytorch() {
     let report: Value = serde_json::from_str(&text).expect("JSON");
     let rows = report["rows"].as_array().expect("a list");
     let works: Vec<&str> = rows.iter().filter_map(|row| row["bench"].as_str()).collect();
-    assert_eq!(works, ["train", "decode", "limit"]);
+    assert_eq!(works, ["train", "pair", "decode", "sft", "dpo", "grpo", "limit"]);
     let train = &report["summary"][0];
     assert!(train["tok_s"].as_f64() > Some(0.0) && train["of_products"].as_f64() > Some(0.0), "{train}");
     for (step, loss) in [("0", 4.172_252), ("10", 4.176_954)] {

@@ -104,6 +104,57 @@ fn a_run_that_was_stopped_or_killed_ends_as_if_left_alone() {
     }
 }
 
+/// An evaluation may be longer than the training before it: Ctrl-C is heard inside it, and `resume` begins it again.
+#[cfg(unix)]
+#[test]
+fn an_evaluation_is_stopped_and_made_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let long = RECIPE.replace("\"tiny\"", "\"long\"").replacen("n = 8", "n = 4000", 1);
+    let recipe = write(&dir, "long.toml", &long);
+    inside(&dir, &["run", &recipe, "--name", "alone"]).success();
+    let mut child = in_folder(&dir, &["run", &recipe])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("started");
+    let trained = dir.path().join("runs/long/stages/01-pretrain/checkpoint-5/COMMITTED");
+    let begun = Instant::now();
+    while !trained.exists() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "no checkpoint after a minute");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal("-INT", child.id());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let results = dir.path().join("runs/long/stages/01-pretrain/eval.json");
+    assert!(!results.exists(), "a part of an evaluation is none");
+    inside(&dir, &["resume", "runs/long"]).success();
+    let read = |path: &std::path::Path| std::fs::read(path).expect("results");
+    assert_eq!(read(&results), read(&dir.path().join("runs/alone/stages/01-pretrain/eval.json")));
+}
+
+/// `seeds` makes a run of each, and the second time goes on with what is not complete.
+#[test]
+fn several_seeds_are_run_one_after_the_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let recipe = write(&dir, "tiny.toml", &format!("seeds = [3, 4]\n{RECIPE}"));
+    inside(&dir, &["run", &recipe]).success();
+    let run = |seed: u32| dir.path().join(format!("runs/tiny-seed{seed}"));
+    assert_ne!(outcome(&run(3)), outcome(&run(4)));
+    let alone = write(&dir, "alone.toml", RECIPE);
+    inside(&dir, &["run", &alone, "--seed", "4", "--name", "alone"]).success();
+    assert_eq!(outcome(&run(4)), outcome(&dir.path().join("runs/alone")));
+    std::fs::remove_dir_all(run(4)).expect("it is ours");
+    let told = stderr(inside(&dir, &["run", &recipe]).success());
+    assert!(
+        told.contains("runs/tiny-seed3 is complete") && told.contains("runs/tiny-seed4: 2 stages"),
+        "{told}"
+    );
+    let told = stderr(inside(&dir, &["run", &recipe, "--set", "seeds=[1, 1]"]).code(2));
+    assert!(told.contains("`seeds` has 1 twice"), "{told}");
+    inside(&dir, &["run", &recipe, "--seed", "9", "--name", "nine"]).success();
+    assert!(dir.path().join("runs/nine/stages").is_dir(), "a seed that is chosen is the only one");
+}
+
 #[cfg(unix)]
 #[test]
 fn two_processes_do_not_share_a_run() {

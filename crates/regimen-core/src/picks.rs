@@ -65,7 +65,7 @@ impl Picks {
                     all.advantage.push(unit.advantage);
                 }
             }
-            start += unit.tokens.len() as u32;
+            start += read(unit) as u32;
         }
         all
     }
@@ -112,12 +112,18 @@ pub fn micro_batches(units: &[Unit], cap: usize) -> Vec<std::ops::Range<usize>> 
     cuts
 }
 
-/// Ids and document starts of `units` laid end to end; the last start is the number of tokens.
+/// How many tokens of a unit a net reads: nothing is predicted from the last one.
+fn read(unit: &Unit) -> usize {
+    unit.tokens.len().saturating_sub(1).max(1)
+}
+
+/// Ids and document starts of `units` laid end to end, each without its last token, as far as a net has to read them;
+/// the last start is the number of tokens.
 pub fn flat(units: &[Unit]) -> (Vec<u32>, Vec<u32>) {
-    let mut ids = Vec::with_capacity(units.iter().map(|u| u.tokens.len()).sum());
+    let mut ids = Vec::with_capacity(units.iter().map(read).sum());
     let mut starts = vec![0];
     for unit in units {
-        ids.extend(unit.tokens.iter().map(|t| t.id));
+        ids.extend(unit.tokens.iter().take(read(unit)).map(|t| t.id));
         starts.push(ids.len() as u32);
     }
     (ids, starts)
@@ -143,9 +149,18 @@ pub(crate) mod tests {
     #[test]
     fn a_first_token_is_never_predicted() {
         let picks = Picks::of(&[unit(&[1.0, 0.0, 1.0]), unit(&[1.0, 0.5])]);
-        assert_eq!(picks.picks, [Pick { position: 1, target: 7 }, Pick { position: 3, target: 6 }]);
+        assert_eq!(picks.picks, [Pick { position: 1, target: 7 }, Pick { position: 2, target: 6 }]);
         assert_eq!(picks.unit, [0, 1]);
         assert_eq!(picks.weight, [1.0, 0.5]);
+    }
+
+    #[test]
+    fn a_last_token_is_never_read() {
+        let units = [unit(&[1.0, 1.0, 1.0]), unit(&[1.0]), unit(&[1.0, 1.0])];
+        let (ids, starts) = flat(&units);
+        assert_eq!((ids, starts), (vec![5, 6, 5, 5], vec![0, 2, 3, 4]));
+        let from: Vec<u32> = Picks::of(&units).picks.iter().map(|p| p.position).collect();
+        assert_eq!(from, [0, 1, 3]);
     }
 
     #[test]

@@ -8,37 +8,9 @@ use std::time::Instant;
 
 use regimen_kernels::gemm::{PackedMatrix, by_packed};
 use regimen_kernels::{
-    Activation, AdamW, Decoder, Decoding, Grads, Layout, Norm, Pick, Rows, Sampling, Scratch, Shape,
-    Upstream, adamw, draw, level,
+    AdamW, Decoder, Decoding, Grads, Layout, Pick, Reference, Rows, Sampling, Scratch, Upstream, adamw, draw,
+    level,
 };
-
-struct Size {
-    name: &'static str,
-    shape: Shape,
-    context: usize,
-    batch: usize,
-}
-
-fn size(name: &'static str, [vocab, width, layers, heads, ffn, context, batch]: [usize; 7]) -> Size {
-    let shape = Shape {
-        vocab,
-        width,
-        layers,
-        heads,
-        kv_heads: heads,
-        head_dim: width / heads,
-        ffn,
-        norm: Norm::Rms,
-        activation: Activation::SwiGlu,
-        norm_eps: 1e-5,
-        rope_theta: 1e4,
-        qk_norm: false,
-        tied: false,
-        attention_bias: false,
-        max_positions: 512,
-    };
-    Size { name, shape, context, batch }
-}
 
 /// Draws below n: the stream of the comparison scripts.
 struct Lcg(u64);
@@ -99,7 +71,7 @@ fn peak_rss_mb() -> Option<usize> {
     line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kb| kb / 1024)
 }
 
-fn train(s: &Size, steps: usize, peak: f64) {
+fn train(s: &Reference, steps: usize, peak: f64) {
     let layout = Layout::new(&s.shape);
     let mut w = weights(&layout);
     let (mut m, mut v) = (vec![0.0; w.len()], vec![0.0; w.len()]);
@@ -168,7 +140,7 @@ fn train(s: &Size, steps: usize, peak: f64) {
     );
 }
 
-fn decode(s: &Size, rounds: usize, rows: usize) {
+fn decode(s: &Reference, rounds: usize, rows: usize) {
     let (prompt, new) = (16, 112);
     let layout = Layout::new(&s.shape);
     let w = weights(&layout);
@@ -208,12 +180,7 @@ fn main() {
     let steps: usize = args.get(1).and_then(|a| a.parse().ok()).unwrap_or(10);
     let peak = peak();
     println!("{:?}, {} threads, matmul {peak:.0} GFLOP/s", level(), rayon::current_num_threads());
-    let sizes = [
-        size("xs", [64, 64, 2, 4, 176, 64, 32]),
-        size("tiny", [64, 128, 4, 4, 352, 128, 32]),
-        size("small", [4096, 384, 6, 6, 1024, 256, 8]),
-    ];
-    for s in sizes.iter().filter(|s| args.first().is_none_or(|a| a == s.name || a == "all")) {
+    for s in Reference::ALL.iter().filter(|s| args.first().is_none_or(|a| a == s.name || a == "all")) {
         let part = args.get(2).map_or("", String::as_str);
         if part != "decode" {
             train(s, steps, peak);

@@ -9,7 +9,7 @@ const TANH_B: f32 = 0.044_715;
 
 simd!(
     /// h[rows, f] from `inner`: [rows, 2f] (gate, up) when gated, else [rows, f].
-    pub fn activation(h: &mut [f32], inner: &[f32], f: usize, kind: Activation) => activation_body);
+    pub fn activation(h: &mut [f32], inner: &[f32], f: usize, kind: Activation) => activation_body in "activation");
 
 #[inline(always)]
 fn activation_body<V: Simd>(h: &mut [f32], inner: &[f32], f: usize, kind: Activation) {
@@ -70,7 +70,7 @@ simd!(
     /// Given dh[rows, f], writes the gradient of `inner` (as in [`activation`]) and turns dh into the activation h
     /// itself (which the weight gradient of the down projection needs).
     pub fn activation_backward(dinner: &mut [f32], inner: &[f32], dh: &mut [f32], f: usize, kind: Activation)
-        => activation_backward_body);
+        => activation_backward_body in "activation");
 
 #[inline(always)]
 fn activation_backward_body<V: Simd>(

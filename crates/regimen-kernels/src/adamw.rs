@@ -70,7 +70,7 @@ struct Constants {
     scale: f32,
 }
 
-simd!(fn chunk(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: Constants) => chunk_body);
+simd!(fn chunk(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: Constants) => chunk_body in "adamw");
 
 #[inline(always)]
 fn chunk_body<V: Simd>(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: Constants) {

@@ -12,11 +12,13 @@ pub(crate) use backward::{Saved, backward};
 pub(crate) use one::attend_one;
 pub use whole::{Heads, causal, causal_backward};
 
+use crate::buffer::grow;
 use crate::gemm::{Operands, product};
 use crate::math::{exp, ln};
 use crate::par::{Block, Shared};
 use crate::shape::Shape;
 use crate::simd::{LANES, Simd, at, fold4, largest, put, simd, total};
+use crate::span::span;
 
 /// Rows of scores computed at once: at most a register tile's.
 const STRIP: usize = 14;
@@ -167,12 +169,6 @@ pub(crate) struct AttentionScratch {
     dv: Vec<f32>,
 }
 
-fn grow(v: &mut Vec<f32>, len: usize) {
-    if v.len() < len {
-        v.resize(len, 0.0);
-    }
-}
-
 /// One document's rows of q, k, v for one key-value head: q at column `q_at` (its `group` query heads beside each
 /// other), k at `k_at`, v at `v_at`, in rows of `row` floats.
 #[derive(Clone, Copy, Debug)]
@@ -224,6 +220,7 @@ pub(crate) fn forward(
     mut out: Block<'_>,
     mut lse: Option<Block<'_>>,
 ) {
+    let _part = span("attention");
     let (t, hd) = (g.rows, g.head_dim);
     if t == 0 {
         return;

@@ -8,6 +8,7 @@ use crate::plan::{LayerAt, NormAt};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
 use crate::simd::LANES;
+use crate::span::span;
 
 /// The matrices of one layer, packed for products.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,7 @@ fn run(jobs: &[Job]) {
     let total: usize = jobs.iter().map(Job::panels).sum();
     const GROUP: usize = 4;
     par::each(total.div_ceil(GROUP), |_, task| {
+        let _part = span("packing");
         for mut panel in task * GROUP..total.min((task + 1) * GROUP) {
             for job in jobs {
                 if panel < job.panels() {

@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use crate::attention::AttentionScratch;
 use crate::block::PackedLayer;
+use crate::buffer::grow;
 use crate::cross_entropy::RowStats;
 use crate::gemm::PackedMatrix;
 use crate::plan::Plan;
@@ -178,12 +179,6 @@ struct Worker {
     act: Vec<f32>,
     logits: Vec<f32>,
     attention: AttentionScratch,
-}
-
-fn grow(v: &mut Vec<f32>, len: usize) {
-    if v.len() < len {
-        v.resize(len, 0.0);
-    }
 }
 
 impl Decoder {

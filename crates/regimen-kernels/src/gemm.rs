@@ -1,6 +1,7 @@
 //! Matrix products. Every element of C is one chain of fused multiply-adds in k order, from C's old value when
 //! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
 
+use crate::buffer::grow;
 use crate::par::{self, Block, Shared};
 use crate::simd::{LANES, Simd, simd};
 use crate::tile::{self, Tile};
@@ -46,10 +47,7 @@ impl PackedMatrix {
     /// Sets the size; contents are then written panel by panel.
     pub(crate) fn resize(&mut self, n: usize, k: usize) {
         (self.n, self.k) = (n, k);
-        let len = n.div_ceil(LANES) * k * LANES;
-        if self.data.len() < len {
-            self.data.resize(len, 0.0);
-        }
+        grow(&mut self.data, n.div_ceil(LANES) * k * LANES);
     }
 
     pub(crate) fn shared(&mut self) -> Shared<'_> {
@@ -170,7 +168,7 @@ simd!(
     /// C = from + x·B with packed B, on this thread: `c` gets the columns of B from `first` (a multiple of 16) on, x has
     /// row stride `x_row`. A residual has C's row stride.
     pub(crate) fn rows_by_packed(c: Block<'_>, from: From, x: &[f32], x_row: usize, b: &PackedMatrix, first: usize)
-        => rows_by_packed_body);
+        => rows_by_packed_body in "products");
 
 #[inline(always)]
 fn rows_by_packed_body<V: Simd>(
@@ -219,7 +217,7 @@ simd!(
     /// Copies columns `column..column + width` of x[·, row] to strips of 14 columns, `[strip][cap][16]`, at rows
     /// `first`.. of each: the left operand of [`tn_strips`].
     pub(crate) fn write_strips(strips: Shared<'_>, cap: usize, first: usize, x: &[f32], row: usize, column: usize,
-        width: usize) => write_strips_body);
+        width: usize) => write_strips_body in "copying");
 
 #[inline(always)]
 fn write_strips_body<V: Simd>(
@@ -248,7 +246,7 @@ simd!(
     /// C[m, k] += Aᵀ·B over `rows` rows: A is `strips` (`[strip][cap][16]`, from the strip of C's first row), B is
     /// panels `[k / 16][cap][16]`.
     pub(crate) fn tn_strips(c: &mut [f32], m: usize, k: usize, strips: &[f32], panels: &[f32], cap: usize,
-        rows: usize) => tn_strips_body);
+        rows: usize) => tn_strips_body in "weight gradients");
 
 #[inline(always)]
 fn tn_strips_body<V: Simd>(

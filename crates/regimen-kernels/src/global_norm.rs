@@ -1,6 +1,7 @@
 //! The global gradient norm.
 
 use crate::par::{self, Shared};
+use crate::simd::{Simd, simd};
 
 /// Elements of a partial sum: fixed, so that the result does not depend on threads.
 const CHUNK: usize = 1 << 15;
@@ -18,8 +19,13 @@ pub fn global_norm(grads: &[f32]) -> f64 {
     sums.iter().sum::<f64>().sqrt()
 }
 
-/// Σ x² by eight strided sums.
-fn squares(x: &[f32]) -> f64 {
+simd!(
+    /// Σ x² by eight strided sums. Compiled for each level; the operations are the same everywhere.
+    fn squares(x: &[f32]) -> f64 => squares_body in "gradient norm"
+);
+
+#[inline(always)]
+fn squares_body<V: Simd>(x: &[f32]) -> f64 {
     let mut lanes = [0.0f64; 8];
     let (whole, rest) = x.as_chunks::<8>();
     for eight in whole {

@@ -12,9 +12,11 @@ mod adamw;
 mod allocator;
 pub mod attention;
 mod block;
+mod buffer;
 mod cross_entropy;
 mod decode;
 mod decoder;
+mod finite;
 pub mod gemm;
 #[cfg(test)]
 mod gemm_tests;
@@ -24,10 +26,12 @@ mod math;
 pub mod norm;
 mod par;
 mod plan;
+mod reference;
 pub mod rope;
 mod sample;
 mod shape;
 mod simd;
+mod span;
 mod tile;
 
 /// The version of the arithmetic. It goes up whenever a change makes results differ in their bits, so that results that
@@ -39,9 +43,12 @@ pub use allocator::keep_freed_memory;
 pub use cross_entropy::logprob;
 pub use decode::Decoding;
 pub use decoder::{Decoder, Pick, Rows, Upstream};
+pub use finite::first_not_finite;
 pub use global_norm::global_norm;
 pub use grads::Grads;
 pub use par::threads;
+pub use reference::Reference;
 pub use sample::{Drawn, Sampling, Scratch, draw};
 pub use shape::{Activation, Entry, Layout, Norm, Shape};
 pub use simd::{Level, best_level, force_level, level, supported};
+pub use span::{Span, Watch, span, watch};

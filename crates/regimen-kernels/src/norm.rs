@@ -26,7 +26,7 @@ fn row_stats<V: Simd>(x: &[f32], eps: f32, kind: Norm) -> (f32, f32) {
 simd!(
     /// out[rows, d] = norm(x) · weight (+ bias).
     pub fn norm(out: &mut [f32], x: &[f32], d: usize, weight: &[f32], bias: Option<&[f32]>, eps: f32, kind: Norm)
-        => norm_body);
+        => norm_body in "norm");
 
 #[inline(always)]
 fn norm_body<V: Simd>(
@@ -57,7 +57,7 @@ simd!(
     /// dx[rows, d] = base + ∂norm/∂xᵀ · dy; `base` is the gradient that flows past the norm (the residual). Writes
     /// each row's mean and 1/std for [`norm_weight_grad`].
     pub fn norm_backward(dx: &mut [f32], base: Option<&[f32]>, dy: &[f32], x: &[f32], d: usize, weight: &[f32],
-        eps: f32, kind: Norm, stats: &mut [[f32; 2]]) => norm_backward_body);
+        eps: f32, kind: Norm, stats: &mut [[f32; 2]]) => norm_backward_body in "norm");
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "slices with their widths")]
@@ -105,7 +105,7 @@ fn norm_backward_body<V: Simd>(
 simd!(
     /// Columns `first..first + dw.len()`: dw += Σ over rows, in order, of dy·x̂, and db += Σ dy.
     pub fn norm_weight_grad(dw: &mut [f32], db: Option<&mut [f32]>, dy: &[f32], x: &[f32], d: usize, first: usize,
-        stats: &[[f32; 2]]) => norm_weight_grad_body);
+        stats: &[[f32; 2]]) => norm_weight_grad_body in "norm");
 
 #[inline(always)]
 fn norm_weight_grad_body<V: Simd>(
@@ -137,7 +137,7 @@ fn norm_weight_grad_body<V: Simd>(
 
 simd!(
     /// db[columns] += Σ over rows, in order, of dy[row, first + column].
-    pub fn bias_grad(db: &mut [f32], dy: &[f32], row: usize, first: usize) => bias_grad_body);
+    pub fn bias_grad(db: &mut [f32], dy: &[f32], row: usize, first: usize) => bias_grad_body in "norm");
 
 #[inline(always)]
 fn bias_grad_body<V: Simd>(db: &mut [f32], dy: &[f32], row: usize, first: usize) {

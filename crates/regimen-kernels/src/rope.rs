@@ -37,7 +37,7 @@ simd!(
     /// Turns the first `heads` heads of each row of x (row stride `row`) to the row's position, or back
     /// (`inverse`, which is also the gradient).
     pub fn rope(x: &mut [f32], row: usize, heads: usize, head_dim: usize, positions: &[u32], table: &RopeTable,
-        inverse: bool) => rope_body);
+        inverse: bool) => rope_body in "rope");
 
 #[inline(always)]
 fn rope_body<V: Simd>(

@@ -3,6 +3,7 @@
 use crate::cross_entropy::{RowStats, row_stats};
 use crate::math::exp;
 use crate::simd::{LANES, Simd, at, put, simd};
+use crate::span::span;
 
 /// How tokens are drawn. Filters apply in the order of transformers: temperature, top-k, top-p, min-p.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +60,7 @@ fn probabilities_body<V: Simd>(out: &mut [f32], logits: &[f32], temperature: f32
 
 /// Draws a token with the uniform number `u` in [0, 1). The same logits and `u` give the same token.
 pub fn draw(logits: &[f32], sampling: &Sampling, u: f64, scratch: &mut Scratch) -> Drawn {
+    let _part = span("drawing");
     let temperature = if sampling.temperature > 0.0 { sampling.temperature } else { 1.0 };
     let mut stats = RowStats::EMPTY;
     row_stats(&mut stats, logits, temperature);

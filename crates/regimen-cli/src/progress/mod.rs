@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use regimen_base::{Exit, Result};
 use regimen_core::evaluate::SetResult;
 use regimen_core::regimen::Observer;
+use regimen_core::run::Profile;
 use regimen_core::stage::Progress;
 
 use crate::interrupt::Interrupt;
@@ -32,11 +33,12 @@ pub struct Display {
     face: Arc<Mutex<Box<dyn Face>>>,
     interrupt: Interrupt,
     speed: f64,
+    profile: Option<&'static Profile>,
 }
 
 impl Display {
-    /// Opens the display, and listens for Ctrl-C.
-    pub fn open() -> Result<Self> {
+    /// Opens the display, and listens for Ctrl-C. A profile is told when stages begin.
+    pub fn open(profile: Option<&'static Profile>) -> Result<Self> {
         let bars = std::io::stderr().is_terminal();
         let face: Box<dyn Face> =
             if bars { Box::new(bars::Bars::new()) } else { Box::new(lines::Lines::default()) };
@@ -47,7 +49,7 @@ impl Display {
             let text = format!("stopping after this step, with a full checkpoint{again}");
             shown.lock().unwrap_or_else(PoisonError::into_inner).line(&text);
         })?;
-        Ok(Self { face, interrupt, speed: 0.0 })
+        Ok(Self { face, interrupt, speed: 0.0, profile })
     }
 
     /// The code to end with, when the run was asked to stop.
@@ -73,6 +75,9 @@ impl Display {
 impl Observer for Display {
     fn stage(&mut self, id: &str, step: u64, total: u64, _parameters: u64) {
         self.speed = 0.0;
+        if let Some(profile) = self.profile {
+            profile.stage(id);
+        }
         self.with(|face| face.begin(id, step, total));
     }
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use regimen_base::{Error, Result};
 
-use crate::bench::{Child, Ours, Peers, Report, Row, Size, Work, has_known_losses, load, plan, wrong_losses};
+use crate::bench::{
+    Child, Ours, Peers, Report, Row, Size, Work, has_known_losses, load, plan, scripts, wrong_losses,
+};
 use crate::failure::Outcome;
 use crate::out::{self, tell};
 
@@ -18,21 +20,27 @@ pub struct Args {
     /// What to measure
     #[arg(long, value_name = "SIZES", value_delimiter = ',', default_values = ["xs", "tiny", "small"])]
     size: Vec<Size>,
-    /// Training steps of a measurement [default: 40, 25, 15 by size]
+    /// Which kinds of work [default: all]
+    #[arg(long, value_name = "WORK", value_delimiter = ',')]
+    work: Vec<Work>,
+    /// Training steps of a measurement [default: by size and work]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// How often everyone takes a turn
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// Measure PyTorch and transformers too, with this Python
+    /// Measure PyTorch, transformers and TRL too, with this Python
     #[arg(long, value_name = "PYTHON", requires = "models")]
     peer: Option<PathBuf>,
-    /// Where peer_train.py and peer_decode.py are
+    /// Where peer_train.py, peer_decode.py and peer_trl.py are
     #[arg(long, value_name = "DIR", default_value = "bench")]
     peer_scripts: PathBuf,
     /// Checkpoints to start from, one folder a size
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
+    /// The peers' rows, from make_data.py [default: the folder `data` beside the checkpoints]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
@@ -48,6 +56,9 @@ impl Args {
     pub fn go(mut self) -> Outcome {
         self.size.sort_unstable();
         self.size.dedup();
+        if self.work.is_empty() {
+            self.work = Work::ALL.to_vec();
+        }
         match self.child {
             Some(work) => self.measure(work),
             None => self.compare(),
@@ -91,7 +102,7 @@ impl Args {
 
     /// Makes all measurements. A peer that fails is told and left out; we must not fail.
     fn rows(&self, ours: &Ours, peers: Option<&Peers>) -> Result<Vec<Row>> {
-        let runs = plan(&self.size, self.rounds, peers.is_some());
+        let runs = plan(&self.size, &self.work, self.rounds, peers.is_some());
         let mut rows = Vec::new();
         for (i, run) in runs.iter().enumerate() {
             tell(&format!("{}/{} {}", i + 1, runs.len(), run.title()));
@@ -121,10 +132,13 @@ impl Args {
 
     fn peers(&self) -> Result<Option<Peers>> {
         let Some(python) = self.peer.clone() else { return Ok(None) };
-        for script in ["peer_train.py", "peer_decode.py"] {
+        for script in scripts() {
             must_be_there(&self.peer_scripts, script)?;
         }
-        Ok(Some(Peers { python, scripts: self.peer_scripts.clone() }))
+        let beside =
+            || self.models.as_ref().and_then(|m| m.parent()).map_or_else(PathBuf::new, Path::to_owned);
+        let data = self.data.clone().unwrap_or_else(|| beside().join("data"));
+        Ok(Some(Peers { python, scripts: self.peer_scripts.clone(), data }))
     }
 }
 

@@ -6,6 +6,7 @@ mod chat;
 mod check;
 mod compare;
 mod completions;
+mod data;
 mod eval;
 mod explain;
 mod generate;
@@ -16,6 +17,7 @@ mod paper;
 mod papers;
 mod plan;
 mod resume;
+mod reward;
 mod run;
 mod sampling;
 mod schema;
@@ -43,6 +45,10 @@ pub enum Verb {
     Explain(explain::Args),
     /// Print the JSON Schema of recipes, for editors
     Schema(schema::Args),
+    /// Show the rows of a recipe's data as tokens with role, mask and weight
+    Data(data::Args),
+    /// Look into the rewards of a run
+    Reward(reward::Args),
     /// Let a model write
     Generate(generate::Args),
     /// Talk to a model
@@ -80,6 +86,8 @@ impl Verb {
             Self::List(args) => args.go(),
             Self::Explain(args) => args.go(),
             Self::Schema(args) => args.go(),
+            Self::Data(args) => args.go(),
+            Self::Reward(args) => args.go(),
             Self::Generate(args) => args.go(),
             Self::Chat(args) => args.go(),
             Self::Eval(args) => args.go(),

@@ -8,10 +8,10 @@ use regimen_core::run::{Checkpoint, RunDir, StageDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 
-use super::run::{self, Company};
+use super::run::{self, Company, Sitting};
 use crate::failure::Outcome;
 use crate::out::tell;
-use crate::target;
+use crate::{profile, target};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,16 +20,20 @@ pub struct Args {
     run: PathBuf,
     #[command(flatten)]
     company: Company,
+    /// Tell at the end where the time of this sitting went, and write a trace into the run's directory
+    #[arg(long)]
+    profile: bool,
 }
 
 impl Args {
     pub fn go(self) -> Outcome {
-        go_on(&self.run, &self.company)
+        let profile = profile::start(self.profile)?;
+        go_on(&self.run, &Sitting { company: self.company, profile })
     }
 }
 
 /// Goes on with a run, or says that it is complete.
-pub fn go_on(run: &Path, company: &Company) -> Outcome {
+pub fn go_on(run: &Path, sitting: &Sitting) -> Outcome {
     let dir = RunDir::open(run)?;
     let shown = run.display();
     let resolved = target::resolved(&dir)?;
@@ -51,7 +55,7 @@ pub fn go_on(run: &Path, company: &Company) -> Outcome {
         }
     }
     tell(&format!("going on with {shown}"));
-    run::carry_out(&dir, &resolved, &regimen_papers::registry(), &device, company)
+    run::carry_out(&dir, &resolved, &regimen_papers::registry(), &device, sitting)
 }
 
 /// Whether the checkpoint that ended the last training is there. A user who removed a damaged one wants it made again.

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Error, Result};
 use regimen_core::regimen::{Outcome as Ended, Regimen, device_class};
 use regimen_core::registry::Registry;
-use regimen_core::run::{Cache, Disk, RunDir, Status};
+use regimen_core::run::{Cache, Disk, Profile, RunDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 use serde_json::json;
 
 use crate::failure::{Outcome, Stop};
 use crate::out::tell;
-use crate::preflight::{self, Depth, Load};
+use crate::preflight::{self, Depth, Examined, Load};
 use crate::progress::Display;
 use crate::recipes::Given;
 use crate::verb::resume;
-use crate::{args, number, out, scores};
+use crate::{args, number, out, profile, scores};
 
 /// The resolved recipe, in the run's directory.
 const RECIPE: &str = "recipe.resolved.toml";
@@ -35,6 +35,9 @@ pub struct Args {
     /// Where runs are kept
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     out: PathBuf,
+    /// Tell at the end where the time went, and write a trace into the run's directory
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     company: Company,
 }
@@ -50,19 +53,32 @@ pub struct Company {
     leash: bool,
 }
 
+/// What one sitting at a run is told beside its recipe.
+#[derive(Default)]
+pub struct Sitting {
+    /// What it has to do with other runs.
+    pub company: Company,
+    /// Where the time goes.
+    pub profile: Option<&'static Profile>,
+}
+
 impl Args {
     pub fn go(self) -> Outcome {
         let resolved = self.given.resolve()?;
         let seeds = self.given.seeds(&resolved);
         if seeds.is_empty() {
-            return self.one(&resolved);
+            return self.one(&resolved, profile::start(self.profile)?);
+        }
+        if self.profile {
+            let one = Error::usage("`--profile` looks at one run, the recipe has several seeds");
+            return Err(one.remedy("name one of them: `--seed N`").into());
         }
         let name = self.name.clone().unwrap_or_else(|| self.given.run_name(&resolved));
         for &seed in seeds {
             let given = self.given.with_seed(seed);
             let resolved = given.resolve()?;
             let name = Some(format!("{name}-seed{seed}"));
-            Self { given, name, out: self.out.clone(), company: self.company.clone() }
+            Self { given, name, out: self.out.clone(), profile: false, company: self.company.clone() }
                 .of_several(&resolved)?;
         }
         Ok(())
@@ -73,15 +89,22 @@ impl Args {
         let path = self.out.join(self.name.as_deref().unwrap_or_default());
         let written = || RunDir::view(&path)?.read(RECIPE);
         if path.join("stages").is_dir() && written()? == resolved.to_toml().as_bytes() {
-            return resume::go_on(&path, &self.company);
+            return resume::go_on(&path, &self.sitting(None));
         }
-        self.one(resolved)
+        self.one(resolved, None)
     }
 
-    fn one(&self, resolved: &Resolved) -> Outcome {
+    fn sitting(&self, profile: Option<&'static Profile>) -> Sitting {
+        Sitting { company: self.company.clone(), profile }
+    }
+
+    fn one(&self, resolved: &Resolved, profile: Option<&'static Profile>) -> Outcome {
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_papers::registry();
-        let loads = preflight::examine(resolved, &registry, &device, Depth::Quick)?;
+        let Examined { loads, findings, .. } =
+            preflight::examine(resolved, &registry, &device, Depth::Quick)?;
+        findings.notes.iter().for_each(|note| tell(note));
+        findings.tell()?;
         let room = preflight::room();
         preflight::must_fit(&loads, room)?;
         if let Some(line) = preflight::is_tight(&loads, room) {
@@ -90,7 +113,7 @@ impl Args {
         let dir = RunDir::create(&self.place(resolved)?)?;
         dir.write(RECIPE, resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));
-        carry_out(&dir, resolved, &registry, &device, &self.company)
+        carry_out(&dir, resolved, &registry, &device, &self.sitting(profile))
     }
 
     /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
@@ -145,7 +168,7 @@ pub fn carry_out(
     resolved: &Resolved,
     registry: &Registry,
     device: &Device,
-    company: &Company,
+    sitting: &Sitting,
 ) -> Outcome {
     let mut events = dir.events()?;
     let class = device_class(device);
@@ -153,21 +176,13 @@ pub fn carry_out(
         "started",
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
-    let mut display = Display::open()?;
-    if company.leash {
+    let mut display = Display::open(sitting.profile)?;
+    if sitting.company.leash {
         display.leash();
     }
-    let cache = company.cache.as_deref().map(Cache::new);
-    let ended = Regimen {
-        resolved,
-        registry,
-        files: &Disk,
-        device,
-        dir,
-        cache: cache.as_ref(),
-        observer: &mut display,
-    }
-    .run();
+    let cache = sitting.company.cache.as_deref().map(Cache::new);
+    let cache = cache.as_ref();
+    let ended = Regimen { resolved, registry, files: &Disk, device, dir, cache, observer: &mut display }.run();
     display.close();
     let how = match &ended {
         Ok(Ended::Complete) => json!({ "outcome": "complete" }),
@@ -178,6 +193,9 @@ pub fn carry_out(
     let noted = events.event("ended", how);
     let ended = ended?;
     noted?;
+    if let Some(profile) = sitting.profile {
+        tell(&profile::finish(profile, dir)?);
+    }
     match ended {
         Ended::Complete => finish(dir),
         Ended::Interrupted => {

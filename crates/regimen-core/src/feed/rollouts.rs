@@ -2,6 +2,7 @@
 
 use regimen_base::{Error, Key, Persist, Result, State, StateError};
 use regimen_data::{Body, ChatTemplate, Example, prompt_of};
+use regimen_kernels::span;
 
 use super::supply::Supply;
 use super::units::{units_from_json, units_to_json};
@@ -77,8 +78,13 @@ impl RolloutFeed {
             }
             return Ok(Rolled { units, fresh: None });
         }
+        let part = span("data");
         let prompts = self.prompts(key, step)?;
+        drop(part);
+        let part = span("sample");
         let groups = self.rollout.collect(decoder, prompts)?;
+        drop(part);
+        let part = span("reward");
         let mut fresh = Vec::with_capacity(groups.len());
         for group in groups {
             let judge = |example: &Example, reply: &str| self.supply.judges.judge(example, reply);
@@ -86,6 +92,7 @@ impl RolloutFeed {
             let advantages = self.advantage.advantages(&scored.total);
             fresh.push((group, scored, advantages));
         }
+        drop(part);
         self.read(&fresh, readings)?;
         let units: Vec<Unit> =
             fresh.iter().flat_map(|(group, _, advantages)| self.to_units(group, advantages)).collect();

@@ -342,7 +342,9 @@ impl Regimen<'_> {
     ) -> Result<Outcome> {
         let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
         let go = || !self.observer.interrupted();
+        let part = regimen_kernels::span("evaluate");
         let results = evaluation.run(&mut Subject { model, generator, version, go: &go })?;
+        drop(part);
         let Some(results) = results else { return Ok(Outcome::Interrupted) };
         summary::write_results(self.dir, dir, &results)?;
         self.observer.evaluated(dir.id(), &results);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use regimen_base::{Length, Persist, Result, State};
+use regimen_kernels::span;
 use regimen_recipe::Node;
 
 use super::Observer;
@@ -76,6 +77,7 @@ fn due(period: u64, step: u64) -> bool {
 
 impl Watch for Recorder<'_> {
     fn step(&mut self, progress: &Progress, drawn: &[Drawn]) -> Result<()> {
+        let _part = span("records");
         let seconds = self.clock.lap().max(1e-9);
         let work = progress.counters.tokens + progress.counters.generated;
         let speed = work.saturating_sub(self.work) as f64 / seconds;
@@ -102,6 +104,7 @@ impl Watch for Recorder<'_> {
     }
 
     fn checkpoint(&mut self, stage: &Stage, last: bool) -> Result<()> {
+        let _part = span("checkpoint");
         self.metrics.sync()?;
         let mut state = State::new().with("rows", self.metrics.rows());
         state.nest("stage", stage.save());
@@ -122,6 +125,7 @@ impl Watch for Recorder<'_> {
     }
 
     fn evaluate(&mut self, stage: &mut Stage) -> Result<()> {
+        let _part = span("evaluate");
         let results = (self.evaluate)(stage)?;
         let mut values = BTreeMap::new();
         for result in &results {
@@ -173,6 +177,10 @@ fn records(drawn: &[Drawn]) -> Vec<EpisodeRecord> {
                     };
                     (scored.names[i].clone(), value)
                 };
+                let cause = |(i, outcomes): (usize, &Vec<Outcome>)| match &outcomes[e] {
+                    Outcome::Error(cause) => Some((scored.names[i].clone(), cause.clone())),
+                    _ => None,
+                };
                 let task = group.example.columns.get("task").and_then(|t| t.as_str()).unwrap_or(stream);
                 records.push(EpisodeRecord {
                     task: task.to_owned(),
@@ -185,6 +193,7 @@ fn records(drawn: &[Drawn]) -> Vec<EpisodeRecord> {
                     advantage: advantages[e],
                     stop: episode.stop.name().to_owned(),
                     length: episode.drawn(),
+                    causes: scored.parts.iter().enumerate().filter_map(cause).collect(),
                 });
             }
         }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! runs/<name>/
-//!   recipe.resolved.toml  manifest.json  events.jsonl  report.html
+//!   recipe.resolved.toml  manifest.json  events.jsonl  report.html  (profile.json)
 //!   stages/01-pretrain/   metrics.jsonl  perf.jsonl  tb/events.out.tfevents.*  episodes/step_000200.jsonl
 //!     checkpoint-200/     model files, state.safetensors, COMMITTED (written last: the digests)
 //!     latest -> checkpoint-200
@@ -31,6 +31,8 @@ mod journal;
 mod lock;
 mod manifest;
 mod metrics;
+mod profile;
+mod program;
 pub mod report;
 mod saving;
 mod stage;
@@ -49,6 +51,8 @@ pub use host::{host_facts, peak_memory, program_digest};
 pub use journal::Journal;
 pub use manifest::{DeviceClass, LedgerRow, Manifest, Status, digest};
 pub use metrics::{Metrics, MetricsRow, is_measured_by_clock};
+pub use profile::{Profile, ProfileRow};
+pub use program::Program;
 pub use saving::Saving;
 pub use stage::StageDir;
 pub use storage::{FileSystem, Fill, Storage};

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use burn::Tensor;
 use regimen_base::{Error, Result};
+use regimen_kernels::span;
 use regimen_nn::{Inputs, Net, Taps, Tokens, Want};
 
 use crate::objective::{Fold, LossCx, Reading, Readings, Weighted};
@@ -68,11 +69,14 @@ fn micro_batch(
     let (ids, starts) = flat(units);
     let tokens = Tokens { ids: &ids, starts: &starts, picks: &picks.picks, temperature: work.temperature };
     let inputs = Inputs::Tokens(tokens);
+    let part = span("forward");
     let others = others(casts, work, &inputs)?;
     let needs =
         |f: fn(&crate::objective::Needs) -> bool| work.objectives.iter().any(|o| f(&o.objective.needs()));
     let want = Want { grad: true, entropy: needs(|n| n.entropy), logits: needs(|n| n.logits), hidden: false };
     let outputs = policy.forward(&inputs, want, &mut Taps::none())?;
+    drop(part);
+    let part = span("objective");
     if work.fresh {
         gap(&outputs.logp, picks, readings)?;
     }
@@ -93,7 +97,10 @@ fn micro_batch(
     let Some(total) = total else { return Ok(0.0) };
     let loss = f64::from(total.clone().into_scalar::<f32>());
     if loss.is_finite() && total.is_tracked() {
-        policy.backward(&mut total.backward())?;
+        let mut gradients = total.backward();
+        drop(part);
+        let _part = span("backward");
+        policy.backward(&mut gradients)?;
     }
     Ok(loss)
 }

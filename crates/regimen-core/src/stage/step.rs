@@ -1,7 +1,7 @@
 //! One optimiser step.
 
 use regimen_base::{Error, Result};
-use regimen_kernels::global_norm;
+use regimen_kernels::{first_not_finite, global_norm, span};
 
 use super::gradient::{Work, accumulate};
 use super::{Feed, Stage, Stream};
@@ -63,6 +63,7 @@ impl Stage {
         if !loss.is_finite() {
             return Err(self.diverged("the loss", loss));
         }
+        let part = span("update");
         self.policy.net.finish_grads();
         let norm = global_norm(self.policy.net.grads());
         if !norm.is_finite() {
@@ -73,9 +74,10 @@ impl Stage {
         let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
         let (params, grads) = self.policy.net.params_and_grads();
         self.optimizer.step(params, grads, StepCx { lr, scale });
-        if let Some(&bad) = params.flat().iter().find(|w| !w.is_finite()) {
+        if let Some(bad) = first_not_finite(params.flat()) {
             return Err(self.diverged("a weight", f64::from(bad)));
         }
+        drop(part);
         self.counters.step += 1;
         let r = &mut stepped.readings;
         r.set("loss", loss);
@@ -133,7 +135,10 @@ impl Stage {
     ) -> Result<(Vec<Unit>, f32, bool)> {
         let step = self.counters.step;
         match &mut stream.feed {
-            Feed::Data(feed) => Ok((feed.next(step)?, 1.0, false)),
+            Feed::Data(feed) => {
+                let _part = span("data");
+                Ok((feed.next(step)?, 1.0, false))
+            }
             Feed::Rollout(feed) => {
                 let lead = format!("stream.{}.rollout.", stream.name);
                 let settings = feed.rollout.settings_mut();

@@ -20,7 +20,7 @@ pub(crate) struct Saved<'a> {
 simd!(
     /// Backward for one document and key-value head: writes the group's columns of dq, dk and dv.
     pub(crate) fn backward(s: &mut AttentionScratch, g: HeadGroup, saved: Saved, dout: &[f32],
-        dqkv: [Block<'_>; 3]) => backward_body);
+        dqkv: [Block<'_>; 3]) => backward_body in "attention");
 
 #[inline(always)]
 fn backward_body<V: Simd>(

@@ -9,7 +9,7 @@ simd!(
     /// Head h's keys and values are those of key-value head `h / group`, `each` floats apart. `scores` is scratch of
     /// heads·padded(seen).
     pub(crate) fn attend_one(out: &mut [f32], q: &[f32], heads: usize, group: usize, seen: usize, head_dim: usize,
-        keys: &[f32], values: &[f32], each: usize, scores: &mut [f32]) => attend_one_body);
+        keys: &[f32], values: &[f32], each: usize, scores: &mut [f32]) => attend_one_body in "attention");
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "slices with their widths")]

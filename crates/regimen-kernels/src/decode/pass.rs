@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::rope::RopeTable;
 use crate::shape::Shape;
 use crate::simd::LANES;
+use crate::span::span;
 
 /// What all threads share.
 pub(super) struct Engine<'a> {
@@ -150,6 +151,7 @@ impl Engine<'_> {
             if n == 1 {
                 continue;
             }
+            let _part = span("attention");
             let kv = KeysValues { keys, values };
             for h in head * group..(head + 1) * group {
                 let out = Block::new(&mut att[h * hd..], n, s.q_width(), hd);

@@ -13,6 +13,7 @@ use crate::grads::Grads;
 use crate::norm::norm_backward;
 use crate::par::{self, Crew, Shared};
 use crate::simd::LANES;
+use crate::span::span;
 
 impl Decoder {
     /// Adds the gradients of the last forward pass to `grads`. Needs [`Decoder::forward`], and after it at most one
@@ -170,6 +171,7 @@ impl Decoder {
         let columns = d.div_ceil(2 * par::threads()).div_ceil(LANES).max(2) * LANES;
         par::each(d.div_ceil(columns), |_, task| {
             let (first, width) = (task * columns, columns.min(d - task * columns));
+            let _part = span("embedding");
             for (&id, dx) in ids.iter().zip(dx.chunks_exact(d)) {
                 // SAFETY: one range of columns a task.
                 let g = unsafe { out.part(start + id as usize * d + first, width) };

@@ -208,7 +208,7 @@ impl Chunk<'_> {
 simd!(
     /// Copies rows x[·, width] to rows `first`.. of panels [width / 16][cap][16], zero padded.
     pub(super) fn write_panels(panels: Shared<'_>, x: &[f32], width: usize, first: usize, cap: usize)
-        => write_panels_body);
+        => write_panels_body in "copying");
 
 #[inline(always)]
 fn write_panels_body<V: Simd>(panels: Shared<'_>, x: &[f32], width: usize, first: usize, cap: usize) {

@@ -5,6 +5,7 @@ use super::{Decoder, Rows, Worker, grow};
 use crate::block::norm_rows;
 use crate::gemm::ROW_BLOCK;
 use crate::par::{self, Crew, Shared};
+use crate::span::span;
 
 impl Decoder {
     /// Runs a batch and keeps what the backward pass needs.
@@ -81,6 +82,7 @@ impl Decoder {
 
     fn embed(&mut self, weights: &[f32]) {
         let d = self.shape.width;
+        let _part = span("embedding");
         let table = &weights[self.plan.embed..];
         for (x, &id) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.ids) {
             x.copy_from_slice(&table[id as usize * d..][..d]);

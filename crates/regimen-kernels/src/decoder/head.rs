@@ -8,6 +8,7 @@ use crate::gemm::{From, ROW_BLOCK, STRIP, TASK_STRIPS, rows_by_packed, tn_strips
 use crate::grads::Grads;
 use crate::par::{self, Block, Shared};
 use crate::simd::LANES;
+use crate::span::span;
 
 /// Columns of the vocabulary that a task holds at once.
 const VOCAB_CHUNK: usize = 4 * BLOCK;
@@ -62,6 +63,7 @@ impl Decoder {
                     entropy.part(r, rows),
                 )
             };
+            let _part = span("head");
             let x = &rows_in[r * d..(r + rows) * d];
             for first in (0..v).step_by(VOCAB_CHUNK) {
                 let width = VOCAB_CHUNK.min(v - first);
@@ -166,6 +168,7 @@ impl Decoder {
             let out = Shared::new(here_logits);
             par::each(here.div_ceil(HEAD_ROWS), |_, task| {
                 let (r, rows) = (task * HEAD_ROWS, HEAD_ROWS.min(here - task * HEAD_ROWS));
+                let _part = span("head");
                 // SAFETY: one block of rows a task.
                 let out = unsafe { out.part(r * v, rows * v) };
                 if !kept {
