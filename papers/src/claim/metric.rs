@@ -94,6 +94,9 @@ impl Metric {
         let sets = sets(node);
         match rest {
             ["ledger", what] => Ok(Self::Ledger(Some((*stage).to_owned()), sum(what)?)),
+            ["eval", ..] | [_, "exact_match"] if sets.is_empty() => {
+                Err(format!("stage `{stage}` has no `eval`: nothing is held out"))
+            }
             ["eval", set, _] => {
                 known_set(set, &sets)?;
                 if node.kind() != "train" || node.opt_length("eval-every").is_none() {

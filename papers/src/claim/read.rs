@@ -65,6 +65,7 @@ impl Claims {
             arms.insert(arm.clone(), recipe.resolve(catalogue, &Choice { arm: Some(&arm), sets: &[] })?);
         }
         let mut reader = Reader { form: &form, arms, order: recipe.arms(), faults: Vec::new() };
+        reader.seeds();
         reader.metrics();
         let primary = reader.stated(root.table("primary"));
         let secondary: Vec<Option<Stated>> =
@@ -123,6 +124,17 @@ impl Reader<'_> {
         self.faults.push(Fault::at(node, what, label));
     }
 
+    fn seeds(&mut self) {
+        let node = self.form.root().get("seeds");
+        let mut seen = Vec::new();
+        for seed in node.as_list().unwrap_or(&[]) {
+            if seen.contains(&seed.as_u64()) {
+                self.fault(seed, "a seed is given twice", "give each once");
+            }
+            seen.push(seed.as_u64());
+        }
+    }
+
     /// Names that nobody uses may be wrong too.
     fn metrics(&mut self) {
         for (name, node) in self.form.root().map("metric") {
@@ -149,6 +161,12 @@ impl Reader<'_> {
         }
         let rule = self.rule(node)?;
         let root = self.form.root();
+        let mut seeds = root.u64s("seeds");
+        seeds.sort_unstable();
+        if seeds.windows(2).any(|pair| pair[0] == pair[1]) {
+            // told once, and not for every claim
+            return None;
+        }
         let claim = Claim { rule, alpha: root.f64("alpha"), seeds: root.u64s("seeds"), design: design(root) };
         if let Err(error) = claim.check() {
             self.faults.push(Fault::at(node, error.what, "").note(error.remedy.unwrap_or_default()));
@@ -158,28 +176,30 @@ impl Reader<'_> {
 
     fn rule(&mut self, node: &Node) -> Option<Rule> {
         Some(match node.kind() {
-            "positive" => Rule::Positive { a: self.quantity(node, "a")?, b: self.quantity(node, "b")? },
-            "non-inferior" => Rule::NonInferior {
-                a: self.quantity(node, "a")?,
-                b: self.quantity(node, "b")?,
-                margin: node.f64("margin"),
-            },
-            "ratio" => Rule::Ratio {
-                a: self.quantity(node, "a")?,
-                b: self.quantity(node, "b")?,
-                at_least: node.f64("above"),
-            },
+            "positive" => {
+                let (a, b) = self.pair(node, "a", "b")?;
+                Rule::Positive { a, b }
+            }
+            "non-inferior" => {
+                let (a, b) = self.pair(node, "a", "b")?;
+                Rule::NonInferior { a, b, margin: node.f64("margin") }
+            }
+            "ratio" => {
+                let (a, b) = self.pair(node, "a", "b")?;
+                Rule::Ratio { a, b, at_least: node.f64("above") }
+            }
             "above" => Rule::Above { what: self.quantity(node, "what")?, threshold: node.f64("threshold") },
             "below" => Rule::Below { what: self.quantity(node, "what")?, threshold: node.f64("threshold") },
             "within" => {
                 Rule::Within { what: self.quantity(node, "what")?, lo: node.f64("lo"), hi: node.f64("hi") }
             }
-            "interaction" => Rule::Interaction {
-                first: (self.quantity(node, "a")?, self.quantity(node, "b")?),
-                second: (self.quantity(node, "c")?, self.quantity(node, "d")?),
-            },
+            "interaction" => {
+                let (first, second) = (self.pair(node, "a", "b"), self.pair(node, "c", "d"));
+                Rule::Interaction { first: first?, second: second? }
+            }
             "onset-before" => {
-                Rule::OnsetBefore { early: self.onset(node, "early")?, late: self.onset(node, "late")? }
+                let (early, late) = (self.onset(node, "early"), self.onset(node, "late"));
+                Rule::OnsetBefore { early: early?, late: late? }
             }
             "count" => Rule::Seeds {
                 what: self.quantity(node, "what")?,
@@ -195,6 +215,12 @@ impl Reader<'_> {
     fn parts(&mut self, node: &Node) -> Option<Vec<Rule>> {
         let parts: Vec<Option<Rule>> = node.list("of").iter().map(|part| self.rule(part)).collect();
         parts.into_iter().collect()
+    }
+
+    /// Two quantities; what is wrong with either is told.
+    fn pair(&mut self, node: &Node, a: &str, b: &str) -> Option<(Quantity, Quantity)> {
+        let (a, b) = (self.quantity(node, a), self.quantity(node, b));
+        Some((a?, b?))
     }
 
     fn quantity(&mut self, node: &Node, field: &str) -> Option<Quantity> {

@@ -7,10 +7,8 @@ use regimen_stats::{Outcome, Verdict};
 /// The effect alone: `0.85 [0.78, 0.92]`.
 pub fn effect(verdict: &Verdict) -> String {
     let words = verdict.evidence.as_ref().map(regimen_stats::Evidence::words);
-    words
-        .map_or_else(|| "-".to_owned(), |words| words.split(',').take(2).collect::<Vec<_>>().join(","))
-        .trim_end_matches(|c: char| c != ']' && c != '-')
-        .to_owned()
+    let effect = words.as_deref().and_then(|words| words.rsplit_once(", ")).map(|(effect, _)| effect);
+    effect.unwrap_or("-").to_owned()
 }
 
 /// `held`, `not held (refuted)`, `inconclusive`.

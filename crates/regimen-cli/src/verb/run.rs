@@ -182,7 +182,8 @@ pub fn carry_out(
     }
     let cache = sitting.company.cache.as_deref().map(Cache::new);
     let cache = cache.as_ref();
-    let ended = Regimen { resolved, registry, files: &Disk, device, dir, cache, observer: &mut display }.run();
+    let ended =
+        Regimen { resolved, registry, files: &Disk, device, dir, cache, observer: &mut display }.run();
     display.close();
     let how = match &ended {
         Ok(Ended::Complete) => json!({ "outcome": "complete" }),
