@@ -1,6 +1,6 @@
 //! From the file to claims that can be decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regimen_recipe::{Catalogue, Choice, Fault, Form, Node, Recipe, Report, Resolved, did_you_mean};
 use regimen_stats::{Claim, Crossing, Design, Law, Quantity, Reading, Rule, Side, Term};
@@ -100,6 +100,11 @@ impl Claims {
             stated.claim.seeds = seeds.to_vec();
         }
         other
+    }
+
+    /// All metrics that some claim reads of some arm.
+    pub fn metrics(&self) -> BTreeSet<&str> {
+        self.all().flat_map(|stated| stated.claim.terms()).map(|term| term.metric.as_str()).collect()
     }
 
     /// The arms that some claim looks at, and the metrics it reads of each.
@@ -231,13 +236,11 @@ impl Reader<'_> {
 
     /// A term alone, as onsets are compared.
     fn onset(&mut self, node: &Node, field: &str) -> Option<Term> {
-        match self.quantity(node, field)? {
-            Quantity::Of(term) => Some(term),
-            _ => {
-                self.fault(node.get(field), format!("`{field}` must be one curve"), "write ARM:METRIC");
-                None
-            }
+        if let Quantity::Of(term) = self.quantity(node, field)? {
+            return Some(term);
         }
+        self.fault(node.get(field), format!("`{field}` must be one curve"), "write ARM:METRIC");
+        None
     }
 
     /// The reading behind `ARM:METRIC`, where METRIC is a name of the claim's own or that of a metric.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use regimen_base::Result;
-use regimen_core::evaluate::SetResult;
+use regimen_core::evaluate::{SetResult, Tally};
 use regimen_core::regimen::read_results;
 use regimen_core::run::{LedgerRow, RunDir, StageDir};
 use regimen_papers::{ArmLedger, Claims, Metric, Score, Sum};
@@ -42,7 +42,7 @@ impl Runs {
         if seeds.insert(job.seed, whole(&run)?).is_some() {
             return Ok(());
         }
-        for name in claims.read_by_arm().get(job.arm.as_str()).into_iter().flatten() {
+        for name in claims.metrics() {
             let cell = cell(&run, name, &job.resolved)?;
             let value = match &cell {
                 Some(Cell::Value(v)) => Some(*v),
@@ -50,10 +50,7 @@ impl Runs {
                 None => None,
             };
             let by_metric = self.values.entry(job.arm.clone()).or_default();
-            by_metric
-                .entry((*name).to_owned())
-                .or_default()
-                .insert(job.seed, value.filter(|v| v.is_finite()));
+            by_metric.entry(name.to_owned()).or_default().insert(job.seed, value.filter(|v| v.is_finite()));
             if let Some(cell) = cell {
                 self.table.insert(&job.arm, job.seed, name, cell)?;
             }
@@ -134,9 +131,9 @@ pub fn stage_of(run: &RunDir, id: &str) -> Result<Option<StageDir>> {
 }
 
 fn score_of(result: &SetResult, score: Score) -> Option<f64> {
-    let share = |part: fn(&regimen_core::evaluate::Tally) -> f64| result.replies.as_ref().map(part);
+    let share = |part: fn(&Tally) -> f64| result.replies.as_ref().map(part);
     match score {
-        Score::ExactMatch => share(|t| t.mean()),
+        Score::ExactMatch => share(Tally::mean),
         Score::Answered => share(|t| t.parsed as f64 / t.n.max(1) as f64),
         Score::CutOff => share(|t| t.truncated as f64 / t.n.max(1) as f64),
         Score::Loss => result.loss,

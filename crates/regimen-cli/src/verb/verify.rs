@@ -149,7 +149,9 @@ impl Verification<'_> {
         let mut show = Show::new(self.jobs, &left, self.width);
         self.headline(&show, &left);
         for (arm, seeds) in &runs.ledgers {
-            seeds.values().for_each(|row| show.took(arm, row.seconds));
+            for row in seeds.values() {
+                show.took(arm, row.seconds);
+            }
         }
         let interrupt = Interrupt::watch(|_| tell("stopping: every run writes a full checkpoint first"))?;
         let hold = Hold { interrupt: &interrupt, decided: AtomicBool::new(self.decided(&runs)) };

@@ -140,7 +140,7 @@ impl TwoHop {
         Ok(Self { graph, atoms, trained, held_out })
     }
 
-    fn atom(&self, atom: Atom) -> Item {
+    fn atom(atom: Atom) -> Item {
         let prompt = format!("{}{}", entity(atom.from), relation(atom.relation));
         item(prompt, String::new(), atom.to, 1)
     }
@@ -257,7 +257,7 @@ impl Task for TwoHop {
             Split::Train => {
                 let at = rng.index(self.atoms.len() + self.trained.len());
                 match self.atoms.get(at) {
-                    Some(atom) => self.atom(*atom),
+                    Some(atom) => Self::atom(*atom),
                     None => self.composed(&self.trained[at - self.atoms.len()]),
                 }
             }

@@ -21,7 +21,7 @@ fn items(task: &TwoHop, split: Split, count: u64) -> Vec<Example> {
 
 /// The facts, as a model that knows them all would know them.
 fn facts(task: &TwoHop) -> BTreeMap<(char, char), char> {
-    let all = items(task, Split::Train, 60_000).into_iter();
+    let all = items(task, Split::Train, 200_000).into_iter();
     let atoms = all.filter(|e| e.difficulty == Some(1)).map(|e| {
         let (prompt, reply) = turns(&e);
         let letters: Vec<char> = prompt.chars().collect();

@@ -18,11 +18,9 @@ pub(super) fn section(arms: &[ArmReport], curves: &[CurveFamily]) -> String {
     if figures.is_empty() {
         return String::new();
     }
-    let legend: String = arms
-        .iter()
-        .enumerate()
-        .map(|(i, arm)| format!("<li><i class=\"a{}\"></i>{}</li>\n", i % 6, escape(&arm.id)))
-        .collect();
+    let legend = each(arms.iter().enumerate(), |(i, arm)| {
+        format!("<li><i class=\"a{}\"></i>{}</li>\n", i % 6, escape(&arm.id))
+    });
     let lead = "Over the optimiser steps. Line: the mean over seeds. Band: from the lowest seed to the highest. Long \
                 curves are averaged over short stretches of steps.";
     let content = format!("<ul class=\"legend\">\n{legend}</ul>\n<div class=\"charts\">\n{figures}</div>\n");

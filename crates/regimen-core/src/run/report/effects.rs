@@ -51,7 +51,7 @@ fn words(effect: &Effect, seeds: usize) -> String {
     let mut text = effect.estimate.map_or_else(String::new, digits);
     if let Some((lo, hi)) = effect.interval {
         let _ = write!(text, " [{}, {}]", digits(lo), digits(hi));
-        let _ = write!(text, " at {} %", digits(100.0 * effect.level));
+        let _ = write!(text, ", each end at {} %", digits(50.0 * (1.0 + effect.level)));
     }
     let plural = if seeds == 1 { "" } else { "s" };
     format!("{text}, {seeds} seed{plural}")

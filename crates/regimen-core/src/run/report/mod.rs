@@ -139,7 +139,7 @@ pub fn render(report: &Report) -> String {
         graph::section(&report.stages),
         scores::section(&report.stages, &report.tasks),
         curves::section(&report.stages),
-        transcripts::section(&report.transcripts),
+        transcripts::section(transcripts::STAGES, &report.transcripts),
         ledger::section(&report.stages),
         recipe::section(&report.recipe),
         head::footer(&report.version),

@@ -103,7 +103,7 @@ pub fn render(report: &StudyReport) -> String {
         part("claims", "Claims", effects::LEAD, &each(&report.claims, claim)),
         effects::arms(&report.arms),
         bands::section(&report.arms, &report.curves),
-        transcripts::section(&report.transcripts),
+        transcripts::section(transcripts::ARMS, &report.transcripts),
         ledger(&report.arms),
         scaled_down(&report.scaled_down),
         recipe::section(&report.recipe),
