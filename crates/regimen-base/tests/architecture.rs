@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("regimen-nn", &["base", "kernels"]),
     ("regimen-core", &["base", "recipe", "data", "kernels", "nn"]),
     ("regimen-kit", &["base", "recipe", "data", "kernels", "nn", "core"]),
+    ("regimen-papers", &["base", "recipe", "data", "stats", "kernels", "nn", "core", "kit"]),
     ("regimen-cli", &["base", "recipe", "data", "stats", "kernels", "nn", "core", "kit", "papers"]),
 ];
 
@@ -52,6 +53,31 @@ fn dependencies_point_down() {
     }
     for name in all.keys() {
         assert!(ARROWS.iter().any(|(known, _)| known == name), "say in ARROWS what {name} may depend on");
+    }
+}
+
+/// Invariant 12: no paper's code speaks of another paper.
+#[test]
+fn no_paper_depends_on_a_paper() {
+    let papers = root().join("papers");
+    let is_paper = |name: &str| {
+        let digits = name.get(1..4).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()));
+        name.starts_with('p') && digits && name.as_bytes().get(4) == Some(&b'_')
+    };
+    let names: Vec<String> = fs::read_dir(&papers)
+        .expect("a readable folder")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| is_paper(name))
+        .collect();
+    assert!(!names.is_empty(), "there are papers");
+    for own in &names {
+        let mut files = Vec::new();
+        sources(&papers.join(own), &mut files);
+        for file in files {
+            let text = fs::read_to_string(&file).expect("UTF-8");
+            let other = names.iter().find(|name| *name != own && text.contains(name.as_str()));
+            assert!(other.is_none(), "{} speaks of {other:?}", file.display());
+        }
     }
 }
 

@@ -23,6 +23,18 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Counts the end of standard input as a Ctrl-C: a run that another process started stops well when that process
+    /// closes the pipe, or is gone.
+    pub fn leash(&self) {
+        let flag = self.0.clone();
+        let waiting = std::thread::Builder::new().name("leash".to_owned()).spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = flag.compare_exchange(0, Exit::Interrupted as u8, Ordering::SeqCst, Ordering::SeqCst);
+        });
+        // without a thread the run goes on unleashed
+        drop(waiting);
+    }
+
     /// The code to end with, when the run was asked to stop.
     pub fn asked(&self) -> Option<Exit> {
         match self.0.load(Ordering::SeqCst) {

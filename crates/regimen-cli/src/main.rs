@@ -13,6 +13,7 @@ mod profile;
 mod progress;
 mod recipes;
 mod scores;
+mod study;
 mod style;
 mod table;
 mod target;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use regimen_base::{Error, Exit, Length, Result};
+use regimen_papers::Paper;
 use regimen_recipe::{Choice, Recipe, Resolved};
 
 use crate::failure::Outcome;
@@ -47,7 +48,7 @@ impl Given {
     /// Reads and resolves the recipe.
     pub fn resolve(&self) -> Outcome<Resolved> {
         let recipe = read(&self.recipe)?;
-        let catalogue = regimen_kit::registry().catalogue();
+        let catalogue = regimen_papers::registry().catalogue();
         let mut sets = self.sets();
         let resolved = recipe.resolve(&catalogue, &Choice { arm: self.arm.as_deref(), sets: &sets })?;
         let Some(most) = self.max_steps else { return Ok(resolved) };
@@ -96,6 +97,13 @@ pub fn read(name: &str) -> Outcome<Recipe> {
     if embedded(&own).is_some() {
         return Ok(Recipe::read(&own, &|path| embedded(path).ok_or_else(|| no_recipe(path)))?);
     }
+    if let Some(paper) = Paper::find(name) {
+        let own = format!("{}/recipe.toml", paper.folder);
+        let text = |path: &str| {
+            if path == own { Some(paper.recipe.to_owned()) } else { embedded(path) }
+        };
+        return Ok(Recipe::read(&own, &|path| text(path).ok_or_else(|| no_recipe(path)))?);
+    }
     let inside = path.join("recipe.toml");
     if inside.is_file() {
         return Ok(Recipe::read(&inside.to_string_lossy(), &from_disk)?);
@@ -128,7 +136,10 @@ fn from_disk(path: &str) -> Result<String> {
 fn no_recipe(name: &str) -> Error {
     let known: Vec<&str> = names().collect();
     let missing = Error::new(Exit::Usage, format!("there is no recipe `{name}`"));
-    let list = format!("recipes in the program: {}; or give the path of a file", known.join(", "));
+    let list = format!(
+        "recipes in the program: {}; papers: `regimen papers`; or give the path of a file",
+        known.join(", ")
+    );
     match nearest(name, &known) {
         Some(near) => missing.remedy(format!("did you mean `{near}`? {list}")),
         None => missing.remedy(list),

@@ -179,7 +179,7 @@ pub fn resolved(run: &RunDir) -> Outcome<Resolved> {
     let text = String::from_utf8_lossy(&text).into_owned();
     let path = run.path().join(FILE);
     let recipe = Recipe::read(&path.to_string_lossy(), &|_| Ok(text.clone()))?;
-    let resolved = recipe.resolve(&regimen_kit::registry().catalogue(), &Choice::default())?;
+    let resolved = recipe.resolve(&regimen_papers::registry().catalogue(), &Choice::default())?;
     // it was checked when it was written; by now everything in it is written out, needed or not
     resolved.root().mark_all_read();
     Ok(resolved)

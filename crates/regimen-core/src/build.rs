@@ -250,9 +250,10 @@ impl Builder<'_> {
         Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
     }
 
-    /// The sampler that the stream names. Endless tasks cannot be shuffled: where the recipe is silent they are mixed.
+    /// The sampler that the stream names. Endless tasks cannot be shuffled: the standard sampler mixes them. (Whether the
+    /// recipe gave it must not count: a run that goes on reads it from its resolved recipe, where everything is given.)
     fn sampler(&self, node: &Node, sources: &Sources, cx: &BuildCx) -> Result<Box<dyn Sampler>> {
-        if !node.given() && sources.catalogue.total(Split::Train).is_none() {
+        if node.spec().is_some_and(|spec| spec.standard) && sources.catalogue.total(Split::Train).is_none() {
             return Ok(Box::new(Mix::new(sources.weights.clone())));
         }
         build(&self.registry.sampler, node, cx)

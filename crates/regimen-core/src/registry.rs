@@ -4,7 +4,7 @@ use regimen_base::Result;
 use regimen_data::task::Task;
 use regimen_data::{FileSource, Files, Sampler, Tokenizer, Transform};
 use regimen_nn::Shape;
-use regimen_recipe::{Catalogue, KindSpec, Node};
+use regimen_recipe::{Catalogue, FormSpec, KindSpec, Node};
 
 use crate::advantage::Advantage;
 use crate::controller::Controller;
@@ -108,13 +108,17 @@ pub struct Registry {
     pub schedule: Vec<Table<dyn Schedule>>,
     /// Controllers.
     pub controller: Vec<Table<dyn Controller>>,
+    /// Claims over runs, which nothing builds: whoever judges runs reads them.
+    pub claim: Vec<&'static [KindSpec]>,
+    /// Files beside recipes.
+    pub forms: Vec<&'static FormSpec>,
 }
 
 impl Registry {
     /// What a recipe may say.
     pub fn catalogue(&self) -> Catalogue {
         let mut catalogue = Catalogue::new(&[]);
-        for table in &self.update {
+        for table in self.update.iter().chain(&self.claim) {
             catalogue.add(table);
         }
         add(&mut catalogue, &self.arch);
@@ -130,6 +134,9 @@ impl Registry {
         add(&mut catalogue, &self.optimizer);
         add(&mut catalogue, &self.schedule);
         add(&mut catalogue, &self.controller);
+        for form in &self.forms {
+            catalogue.add_form(form);
+        }
         catalogue
     }
 }

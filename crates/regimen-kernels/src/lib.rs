@@ -34,6 +34,10 @@ mod simd;
 mod span;
 mod tile;
 
+/// The version of the arithmetic. It goes up whenever a change makes results differ in their bits, so that results that
+/// were recorded before can be told from those that can be made again.
+pub const NUMERICS: u32 = 1;
+
 pub use adamw::{AdamW, adamw};
 pub use allocator::keep_freed_memory;
 pub use cross_entropy::logprob;

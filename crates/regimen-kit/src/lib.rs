@@ -34,6 +34,7 @@ pub fn registry() -> Registry {
         optimizer: vec![optimizer::TABLE],
         schedule: vec![schedule::TABLE],
         controller: vec![controller::TABLE],
+        ..Registry::default()
     }
 }
 

@@ -32,8 +32,13 @@ pub fn explain(catalogue: &Catalogue, topic: &str) -> Result<String> {
     if let Some(field) = topics.iter().find(|t| t.name() == topic) {
         return Ok(topic_text(field, &topics, catalogue));
     }
-    if let Some(room) = Room::from_name(topic) {
-        return Ok(list(catalogue, room));
+    let room = Room::from_name(topic).map(|room| list(catalogue, room));
+    if let Some(form) = catalogue.forms().iter().find(|form| form.name == topic) {
+        let kinds = room.map_or_else(String::new, |kinds| format!("\n{kinds}"));
+        return Ok(table_text(topic, form.doc, &topics, catalogue) + &kinds);
+    }
+    if let Some(list) = room {
+        return Ok(list);
     }
     let fields: Vec<&Topic> = topics.iter().filter(|t| t.field.answers_to(topic)).collect();
     if !fields.is_empty() {
@@ -102,7 +107,7 @@ fn topic_text(topic: &Topic, topics: &[Topic], catalogue: &Catalogue) -> String 
     let mut out = format!("{name}: {}\n", topic.field.doc);
     let _ = writeln!(out, "  {}", facts(topic.field, catalogue));
     rooms_text(&topic.field.ty, catalogue, &mut out);
-    if !topic.of_kind {
+    if !topic.of_kind && !topic.of_form {
         let _ = writeln!(
             out,
             "  on the command line: --set {}=…",

@@ -1,5 +1,6 @@
 //! Kinds of pieces, and the catalogue of all of them.
 
+use crate::form::FormSpec;
 use crate::room::Room;
 use crate::spec::Field;
 
@@ -115,6 +116,7 @@ impl KindSpec {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     kinds: Vec<&'static KindSpec>,
+    forms: Vec<&'static FormSpec>,
 }
 
 impl Catalogue {
@@ -130,6 +132,15 @@ impl Catalogue {
     /// Adds one more table.
     pub fn add(&mut self, table: &'static [KindSpec]) {
         self.kinds.extend(table);
+    }
+
+    /// Adds a kind of file that stands beside recipes, so that `explain` knows its fields.
+    pub fn add_form(&mut self, form: &'static FormSpec) {
+        self.forms.push(form);
+    }
+
+    pub(crate) fn forms(&self) -> &[&'static FormSpec] {
+        &self.forms
     }
 
     /// The kinds of one room.

@@ -23,6 +23,7 @@
 mod access;
 mod expand;
 mod explain;
+mod form;
 mod hint;
 mod kind;
 mod merge;
@@ -44,6 +45,7 @@ mod topics;
 mod verify;
 
 pub use explain::{explain, list};
+pub use form::{Fault, Form, FormSpec, did_you_mean};
 pub use kind::{Catalogue, KindSpec, Status};
 pub use node::{Node, Unread};
 pub use plan::{Plan, StagePlan, Start};

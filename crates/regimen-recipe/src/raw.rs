@@ -159,6 +159,23 @@ impl Raw {
         }
     }
 
+    /// The values alone. A number that is not finite, which no field takes, becomes a text.
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &self.value {
+            RawValue::Bool(b) => Json::from(*b),
+            RawValue::Int(n) => Json::from(*n),
+            RawValue::Float(x) => {
+                serde_json::Number::from_f64(*x).map_or_else(|| x.to_string().into(), Json::Number)
+            }
+            RawValue::Str(text) | RawValue::Date(text) => Json::from(text.as_str()),
+            RawValue::List(list) => Json::Array(list.iter().map(Self::to_json).collect()),
+            RawValue::Table(table) => {
+                Json::Object(table.entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect())
+            }
+        }
+    }
+
     /// What it is, for a message: `the text "x"`, `the number 3`, `a table`.
     pub fn found(&self) -> String {
         match &self.value {

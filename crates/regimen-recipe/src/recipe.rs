@@ -66,6 +66,16 @@ impl Recipe {
         self.arm_list().iter().filter_map(id_of).map(str::to_owned).collect()
     }
 
+    /// The values as they are written, bases merged in: without places, comments and defaults, for digests.
+    pub fn as_written(&self) -> serde_json::Value {
+        self.root.to_json()
+    }
+
+    fn arm_about(&self, id: Option<&str>) -> Option<&str> {
+        let arm = self.arm_list().iter().find(|arm| id.is_some() && id_of(arm) == id)?;
+        arm.as_table()?.str("about")
+    }
+
     fn arm_list(&self) -> &[Raw] {
         self.root.as_table().and_then(|t| t.get("arm")).and_then(Raw::as_list).unwrap_or(&[])
     }
@@ -95,7 +105,7 @@ impl Recipe {
         let mut diags = resolver.diags;
         let plan = plan::check(&tree, &mut diags);
         if diags.is_empty() {
-            Ok(Resolved::new(tree, choice.arm, seeds, sources, plan, &used))
+            Ok(Resolved::new(tree, (choice.arm, self.arm_about(choice.arm)), seeds, sources, plan, &used))
         } else {
             Err(Report::new(diags, &sources))
         }

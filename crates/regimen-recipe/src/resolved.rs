@@ -15,6 +15,7 @@ use crate::source::Sources;
 pub struct Resolved {
     root: Node,
     arm: Option<Arc<str>>,
+    arm_about: Option<Arc<str>>,
     seeds: Vec<u64>,
     sources: Sources,
     plan: Plan,
@@ -23,7 +24,7 @@ pub struct Resolved {
 impl Resolved {
     pub(crate) fn new(
         root: Node,
-        arm: Option<&str>,
+        (arm, arm_about): (Option<&str>, Option<&str>),
         seeds: Vec<u64>,
         sources: Sources,
         plan: Plan,
@@ -33,7 +34,7 @@ impl Resolved {
         if let Some(data) = root.peek("data") {
             mark_used(data, used);
         }
-        Self { root, arm: arm.map(Into::into), seeds, sources, plan }
+        Self { root, arm: arm.map(Into::into), arm_about: arm_about.map(Into::into), seeds, sources, plan }
     }
 
     /// The recipe's own table.
@@ -44,6 +45,11 @@ impl Resolved {
     /// The arm that was chosen.
     pub fn arm(&self) -> Option<&str> {
         self.arm.as_deref()
+    }
+
+    /// What the recipe says about the arm.
+    pub fn arm_about(&self) -> Option<&str> {
+        self.arm_about.as_deref()
     }
 
     /// The seeds that the recipe asks to be run with, one after the other; empty where it has only `seed`.

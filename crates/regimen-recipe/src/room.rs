@@ -41,10 +41,12 @@ pub enum Room {
     Probe,
     /// Readings of an evaluation.
     Metric,
+    /// What runs have to show for a claim to hold.
+    Claim,
 }
 
 /// Each room's name and one line about it, in the order of [`Room::ALL`].
-const NAMES: [(&str, &str); 18] = [
+const NAMES: [(&str, &str); 19] = [
     ("arch", "architectures: from inputs to outputs, with named parameters and taps"),
     ("tokenizer", "from text to token ids and back"),
     ("task", "procedural examples, and the judgement of a reply"),
@@ -63,6 +65,7 @@ const NAMES: [(&str, &str); 18] = [
     ("edit", "from a model to another model"),
     ("probe", "readings while training, which change nothing"),
     ("metric", "readings of an evaluation"),
+    ("claim", "what the runs of a paper have to show, in its claim.toml"),
 ];
 
 const WEIGHT: Field =
@@ -113,6 +116,7 @@ impl Room {
         Self::Edit,
         Self::Probe,
         Self::Metric,
+        Self::Claim,
     ];
 
     /// The name in recipes and on the command line.

@@ -15,7 +15,7 @@ pub fn schema(catalogue: &Catalogue) -> Json {
     let fields: Vec<&'static Field> = TOP.iter().collect();
     let mut root = builder.object(&fields, None);
     let mut defs = Map::new();
-    for kind in catalogue.all() {
+    for kind in catalogue.all().iter().filter(|kind| kind.room != Room::Claim) {
         defs.insert(def_name(kind, false), builder.kind(kind, false));
         if !kind.room.shared_fields().is_empty() {
             defs.insert(def_name(kind, true), builder.kind(kind, true));

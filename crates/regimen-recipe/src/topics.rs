@@ -14,6 +14,8 @@ pub(crate) struct Topic {
     pub field: &'static Field,
     /// The table is a kind of piece.
     pub of_kind: bool,
+    /// It stands in a file of its own beside recipes.
+    pub of_form: bool,
 }
 
 impl Topic {
@@ -39,6 +41,15 @@ pub(crate) fn all(catalogue: &Catalogue) -> Vec<Topic> {
             push(&kind.topic(), field, true, &mut out, &mut seen);
         }
     }
+    for form in catalogue.forms() {
+        for field in form.fields {
+            push(form.name, field, false, &mut out, &mut seen);
+        }
+        let here = format!("{}.", form.name);
+        for topic in &mut out {
+            topic.of_form |= topic.table == form.name || topic.table.starts_with(&here);
+        }
+    }
     out
 }
 
@@ -49,7 +60,7 @@ fn push(
     out: &mut Vec<Topic>,
     seen: &mut BTreeSet<String>,
 ) {
-    let topic = Topic { table: table.to_owned(), field, of_kind };
+    let topic = Topic { table: table.to_owned(), field, of_kind, of_form: false };
     let name = topic.name();
     // variants of one table share fields
     if seen.insert(name.clone()) {

@@ -100,7 +100,7 @@ impl Catalogue {
 }
 
 /// A type for the kinds of each room, in the order of the rooms.
-static TY_OF_ROOM: [&Ty; 18] = {
+static TY_OF_ROOM: [&Ty; 19] = {
     use crate::room::Room as R;
     [
         &Ty::Kind(&[R::Arch]),
@@ -121,6 +121,7 @@ static TY_OF_ROOM: [&Ty; 18] = {
         &Ty::Kind(&[R::Edit]),
         &Ty::Kind(&[R::Probe]),
         &Ty::Kind(&[R::Metric]),
+        &Ty::Kind(&[R::Claim]),
     ]
 };
 

@@ -57,6 +57,11 @@ impl Display {
         self.interrupt.asked()
     }
 
+    /// Stops, as at Ctrl-C, when standard input ends.
+    pub fn leash(&self) {
+        self.interrupt.leash();
+    }
+
     /// Leaves the terminal as it was.
     pub fn close(&self) {
         self.with(|face| face.end());

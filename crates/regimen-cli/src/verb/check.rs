@@ -25,7 +25,7 @@ pub struct Args {
 impl Args {
     pub fn go(self) -> Outcome {
         let recipe = recipes::read(&self.given.recipe)?;
-        let registry = regimen_kit::registry();
+        let registry = regimen_papers::registry();
         let catalogue = registry.catalogue();
         let sets = self.given.sets();
         let arms: Vec<Option<String>> = if let Some(arm) = &self.given.arm {

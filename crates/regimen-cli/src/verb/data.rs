@@ -53,7 +53,7 @@ impl Show {
         let device = Device::by_name(resolved.root().str("device"))?;
         let shown = Shown { most: self.rows, rows: Vec::new() };
         let examined =
-            preflight::examine_and_keep(&resolved, &regimen_kit::registry(), &device, Depth::Full, shown)?;
+            preflight::examine_and_keep(&resolved, &regimen_papers::registry(), &device, Depth::Full, shown)?;
         let colour = std::io::stdout().is_terminal() && style::wanted();
         let mut out = out::open();
         for sequence in &examined.shown.rows {

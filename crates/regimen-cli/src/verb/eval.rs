@@ -50,7 +50,7 @@ impl Args {
         let eval = last_eval(&resolved).ok_or_else(|| nothing_to_measure(self.recipe.as_deref()))?;
         let device = Device::cpu();
         let mut model = target.model(&device)?;
-        let registry = regimen_kit::registry();
+        let registry = regimen_papers::registry();
         let builder = Builder { registry: &registry, files: &Disk, device: &device, resolved: &resolved };
         let mut evaluation = builder.evaluation(eval, &model.tokenizer, model.shape())?;
         evaluation.n = self.n.unwrap_or(evaluation.n);
@@ -74,7 +74,7 @@ impl Args {
     }
 
     fn recipe(&self, target: &Target) -> Outcome<Resolved> {
-        let catalogue = regimen_kit::registry().catalogue();
+        let catalogue = regimen_papers::registry().catalogue();
         if !self.data.is_empty() {
             let text = recipe_of(target.folder(), &self.data);
             let recipe = Recipe::read("--data", &|_| Ok(text.clone()))?;

@@ -14,7 +14,7 @@ pub struct Args {
 
 impl Args {
     pub fn go(self) -> Outcome {
-        let text = regimen_recipe::explain(&regimen_kit::registry().catalogue(), &self.topic)?;
+        let text = regimen_recipe::explain(&regimen_papers::registry().catalogue(), &self.topic)?;
         let mut out = out::open();
         writeln!(out, "{}", text.trim_end())?;
         Ok(out.flush()?)

@@ -12,7 +12,7 @@ use crate::{number, out};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A room, such as `task` or `objective`; or `recipes`; all rooms when it is left out
+    /// A room, such as `task` or `objective`; `recipes` or `papers`; all rooms when it is left out
     room: Option<String>,
 }
 
@@ -20,6 +20,9 @@ impl Args {
     pub fn go(self) -> Outcome {
         let text = match self.room.as_deref() {
             None => rooms(),
+            Some("paper" | "papers") => {
+                regimen_papers::PAPERS.iter().map(|paper| paper.folder).collect::<Vec<_>>().join("\n") + "\n"
+            }
             Some("recipe" | "recipes") => recipes::names().collect::<Vec<_>>().join("\n") + "\n",
             Some(name) => kinds(name)?,
         };
@@ -30,7 +33,7 @@ impl Args {
 }
 
 fn rooms() -> String {
-    let catalogue = regimen_kit::registry().catalogue();
+    let catalogue = regimen_papers::registry().catalogue();
     let mut table = Table::new(&["room", "", "what it is"]);
     for &room in Room::ALL {
         let kinds = number::plural(catalogue.kinds(room).count(), "kind");
@@ -46,10 +49,10 @@ fn kinds(name: &str) -> Outcome<String> {
     // people write the plural
     let room = Room::from_name(name).or_else(|| Room::from_name(name.strip_suffix('s')?));
     let Some(room) = room else {
-        let names: Vec<&str> = Room::ALL.iter().map(|r| r.name()).chain(["recipes"]).collect();
+        let names: Vec<&str> = Room::ALL.iter().map(|r| r.name()).chain(["recipes", "papers"]).collect();
         let near = nearest(name, &names).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         let error = Error::usage(format!("there is no room `{name}`"));
         return Err(error.remedy(format!("{near}rooms: {}", names.join(", "))).into());
     };
-    Ok(regimen_recipe::list(&regimen_kit::registry().catalogue(), room))
+    Ok(regimen_recipe::list(&regimen_papers::registry().catalogue(), room))
 }

@@ -1,8 +1,10 @@
 //! What `regimen` can do: one file a verb.
 
 mod bench;
+mod cache;
 mod chat;
 mod check;
+mod compare;
 mod completions;
 mod data;
 mod eval;
@@ -11,12 +13,15 @@ mod generate;
 mod inspect;
 mod list;
 mod ls;
+mod paper;
+mod papers;
 mod plan;
 mod resume;
 mod reward;
 mod run;
 mod sampling;
 mod schema;
+mod verify;
 
 use clap::Subcommand;
 
@@ -54,8 +59,18 @@ pub enum Verb {
     Bench(bench::Args),
     /// Look into a checkpoint
     Inspect(inspect::Args),
+    /// List the papers, and what was found when they were checked
+    Papers(papers::Args),
+    /// Show a paper and its verdict
+    Paper(paper::Args),
+    /// Run every arm of a paper with every seed, and judge its claim
+    Verify(verify::Args),
+    /// Compare two sets of runs, seed by seed
+    Compare(compare::Args),
     /// List runs
     Ls(ls::Args),
+    /// Look after the outputs of stages that runs share
+    Cache(cache::Args),
     /// Print a script that completes commands in a shell
     Completions(completions::Args),
 }
@@ -78,7 +93,12 @@ impl Verb {
             Self::Eval(args) => args.go(),
             Self::Bench(args) => args.go(),
             Self::Inspect(args) => args.go(),
+            Self::Papers(args) => args.go(),
+            Self::Paper(args) => args.go(),
+            Self::Verify(args) => args.go(),
+            Self::Compare(args) => args.go(),
             Self::Ls(args) => args.go(),
+            Self::Cache(args) => args.go(),
             Self::Completions(args) => args.go(),
         }
     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use regimen_base::Result;
 use regimen_core::regimen::device_class;
-use regimen_core::run::{Checkpoint, Profile, RunDir, StageDir, Status};
+use regimen_core::run::{Checkpoint, RunDir, StageDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 
-use super::run;
+use super::run::{self, Company, Sitting};
 use crate::failure::Outcome;
 use crate::out::tell;
 use crate::{profile, target};
@@ -18,6 +18,8 @@ pub struct Args {
     /// The directory of the run, such as runs/quickstart
     #[arg(value_name = "RUN")]
     run: PathBuf,
+    #[command(flatten)]
+    company: Company,
     /// Tell at the end where the time of this sitting went, and write a trace into the run's directory
     #[arg(long)]
     profile: bool,
@@ -26,12 +28,12 @@ pub struct Args {
 impl Args {
     pub fn go(self) -> Outcome {
         let profile = profile::start(self.profile)?;
-        go_on(&self.run, profile)
+        go_on(&self.run, &Sitting { company: self.company, profile })
     }
 }
 
 /// Goes on with a run, or says that it is complete.
-pub fn go_on(run: &Path, profile: Option<&'static Profile>) -> Outcome {
+pub fn go_on(run: &Path, sitting: &Sitting) -> Outcome {
     let dir = RunDir::open(run)?;
     let shown = run.display();
     let resolved = target::resolved(&dir)?;
@@ -53,7 +55,7 @@ pub fn go_on(run: &Path, profile: Option<&'static Profile>) -> Outcome {
         }
     }
     tell(&format!("going on with {shown}"));
-    run::carry_out(&dir, &resolved, &regimen_kit::registry(), &device, profile)
+    run::carry_out(&dir, &resolved, &regimen_papers::registry(), &device, sitting)
 }
 
 /// Whether the checkpoint that ended the last training is there. A user who removed a damaged one wants it made again.

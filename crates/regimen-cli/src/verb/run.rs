@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regimen_base::{Error, Result};
 use regimen_core::regimen::{Outcome as Ended, Regimen, device_class};
 use regimen_core::registry::Registry;
-use regimen_core::run::{Disk, Profile, RunDir, Status};
+use regimen_core::run::{Cache, Disk, Profile, RunDir, Status};
 use regimen_nn::Device;
 use regimen_recipe::Resolved;
 use serde_json::json;
@@ -38,6 +38,28 @@ pub struct Args {
     /// Tell at the end where the time went, and write a trace into the run's directory
     #[arg(long)]
     profile: bool,
+    #[command(flatten)]
+    company: Company,
+}
+
+/// What a run has to do with other runs.
+#[derive(clap::Args, Clone, Default)]
+pub struct Company {
+    /// Share outputs of stages that do not differ with other runs, through this folder
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+    /// Stop, as at Ctrl-C, when standard input ends
+    #[arg(long, hide = true)]
+    leash: bool,
+}
+
+/// What one sitting at a run is told beside its recipe.
+#[derive(Default)]
+pub struct Sitting {
+    /// What it has to do with other runs.
+    pub company: Company,
+    /// Where the time goes.
+    pub profile: Option<&'static Profile>,
 }
 
 impl Args {
@@ -56,7 +78,8 @@ impl Args {
             let given = self.given.with_seed(seed);
             let resolved = given.resolve()?;
             let name = Some(format!("{name}-seed{seed}"));
-            Self { given, name, out: self.out.clone(), profile: false }.of_several(&resolved)?;
+            Self { given, name, out: self.out.clone(), profile: false, company: self.company.clone() }
+                .of_several(&resolved)?;
         }
         Ok(())
     }
@@ -66,14 +89,18 @@ impl Args {
         let path = self.out.join(self.name.as_deref().unwrap_or_default());
         let written = || RunDir::view(&path)?.read(RECIPE);
         if path.join("stages").is_dir() && written()? == resolved.to_toml().as_bytes() {
-            return resume::go_on(&path, None);
+            return resume::go_on(&path, &self.sitting(None));
         }
         self.one(resolved, None)
     }
 
+    fn sitting(&self, profile: Option<&'static Profile>) -> Sitting {
+        Sitting { company: self.company.clone(), profile }
+    }
+
     fn one(&self, resolved: &Resolved, profile: Option<&'static Profile>) -> Outcome {
         let device = Device::by_name(resolved.root().str("device"))?;
-        let registry = regimen_kit::registry();
+        let registry = regimen_papers::registry();
         let Examined { loads, findings, .. } =
             preflight::examine(resolved, &registry, &device, Depth::Quick)?;
         findings.notes.iter().for_each(|note| tell(note));
@@ -86,7 +113,7 @@ impl Args {
         let dir = RunDir::create(&self.place(resolved)?)?;
         dir.write(RECIPE, resolved.to_toml().as_bytes())?;
         tell(&headline(&dir, &loads, &device));
-        carry_out(&dir, resolved, &registry, &device, profile)
+        carry_out(&dir, resolved, &registry, &device, &self.sitting(profile))
     }
 
     /// Where the run goes. A name that the user gave is taken at its word; the recipe's own makes way for an older run.
@@ -141,7 +168,7 @@ pub fn carry_out(
     resolved: &Resolved,
     registry: &Registry,
     device: &Device,
-    profile: Option<&'static Profile>,
+    sitting: &Sitting,
 ) -> Outcome {
     let mut events = dir.events()?;
     let class = device_class(device);
@@ -149,9 +176,14 @@ pub fn carry_out(
         "started",
         json!({ "version": env!("CARGO_PKG_VERSION"), "isa": class.isa, "threads": class.threads }),
     )?;
-    let mut display = Display::open(profile)?;
+    let mut display = Display::open(sitting.profile)?;
+    if sitting.company.leash {
+        display.leash();
+    }
+    let cache = sitting.company.cache.as_deref().map(Cache::new);
+    let cache = cache.as_ref();
     let ended =
-        Regimen { resolved, registry, files: &Disk, device, dir, cache: None, observer: &mut display }.run();
+        Regimen { resolved, registry, files: &Disk, device, dir, cache, observer: &mut display }.run();
     display.close();
     let how = match &ended {
         Ok(Ended::Complete) => json!({ "outcome": "complete" }),
@@ -162,7 +194,7 @@ pub fn carry_out(
     let noted = events.event("ended", how);
     let ended = ended?;
     noted?;
-    if let Some(profile) = profile {
+    if let Some(profile) = sitting.profile {
         tell(&profile::finish(profile, dir)?);
     }
     match ended {

@@ -14,7 +14,7 @@ pub struct Args {}
 impl Args {
     #[expect(clippy::unused_self, reason = "as every verb")]
     pub fn go(self) -> Outcome {
-        let schema = regimen_recipe::schema(&regimen_kit::registry().catalogue());
+        let schema = regimen_recipe::schema(&regimen_papers::registry().catalogue());
         let mut out = out::open();
         writeln!(out, "{schema:#}")?;
         Ok(out.flush()?)

@@ -13,7 +13,8 @@
 //! - The name that an example carries is `ExampleId { source: 0, index: 0 }`: whoever catalogues it names it.
 //!
 //! The prompts of different tasks cannot be mistaken for each other: `arith` ends with `=`, `chain-arith` with `?`,
-//! `countdown` has `->`, `knights-knaves` starts with `A:`.
+//! `countdown` has `->`, `knights-knaves` starts with `A:`. `two-hop` speaks of entities that are letters beyond ASCII, and
+//! parts its items by its graph instead of by a hash.
 
 pub mod answer;
 mod arith;
@@ -28,6 +29,7 @@ mod op;
 mod problem;
 mod reach;
 mod solution;
+mod two_hop;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,7 @@ pub use countdown::Countdown;
 pub use knights_knaves::KnightsKnaves;
 pub use op::Op;
 pub use solution::Solution;
+pub use two_hop::{Graph, Test, TwoHop};
 
 /// What a verifier found. Two facts, two fields.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -92,7 +95,7 @@ pub trait Task: Send + Sync {
     }
 }
 
-/// Every task of this crate in several configurations: what tests over all tasks walk.
+/// Every task that parts its items by their content, in several configurations: what tests over all tasks walk.
 pub fn all() -> Vec<Box<dyn Task>> {
     let mut tasks: Vec<Box<dyn Task>> = Vec::new();
     for solution in [Solution::None, Solution::Short, Solution::Full] {

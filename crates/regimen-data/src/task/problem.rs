@@ -64,7 +64,8 @@ pub(super) trait Problems {
     }
 }
 
-fn digest(kind: &str, content: &str) -> u64 {
+/// The hash of an item's content.
+pub(super) fn digest(kind: &str, content: &str) -> u64 {
     let hash = blake3::hash(format!("{kind}\n{content}").as_bytes());
     let mut word = [0; 8];
     word.copy_from_slice(&hash.as_bytes()[..8]);

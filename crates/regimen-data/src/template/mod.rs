@@ -135,7 +135,8 @@ impl ChatTemplate {
     /// # Errors
     /// The template cannot render one question and its reply.
     pub fn stops(&self) -> Result<Vec<u32>> {
-        let turn = [Message::new(Role::User, "1"), Message::new(Role::Assistant, "1")];
+        let text = self.tokenizer.some_character();
+        let turn = [Message::new(Role::User, text.clone()), Message::new(Role::Assistant, text)];
         let tokens = self.tokenize(&turn)?;
         let end = tokens.iter().rev().find(|t| t.role == Role::Assistant).map(|t| t.id);
         let mut stops: Vec<u32> = end.filter(|id| self.tokenizer.is_special(*id)).into_iter().collect();

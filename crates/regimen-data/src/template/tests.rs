@@ -263,3 +263,10 @@ fn a_character_tokenizer_has_the_same_template() {
     let e = t.tokenize(&said(&[(Role::User, "x")])).unwrap_err().to_string();
     assert!(e.contains("the character 'x'"), "{e}");
 }
+
+#[test]
+fn an_alphabet_without_digits_has_stops_too() {
+    let tokenizer = Tokenizer::char("#āčę ", Unknown::Refuse).unwrap();
+    let stops = ChatTemplate::of(&tokenizer).unwrap().stops().unwrap();
+    assert_eq!(stops, [tokenizer.eos().unwrap()]);
+}

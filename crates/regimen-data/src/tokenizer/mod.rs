@@ -141,6 +141,13 @@ impl Tokenizer {
         ids.iter().map(|id| u64::from(self.byte_len(*id))).sum()
     }
 
+    /// A character that can be encoded: `1`, or where the alphabet has none, another one that is no blank.
+    pub(crate) fn some_character(&self) -> String {
+        let alphabet = self.0.alphabet.as_deref().filter(|alphabet| !alphabet.contains(&'1'));
+        let other = alphabet.and_then(|alphabet| alphabet.iter().find(|c| c.is_alphanumeric()));
+        other.map_or_else(|| "1".to_owned(), char::to_string)
+    }
+
     pub(crate) fn specials(&self) -> &Specials {
         &self.0.specials
     }

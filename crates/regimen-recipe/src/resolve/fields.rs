@@ -141,8 +141,10 @@ impl Resolver<'_> {
     fn elsewhere(&self, key: &str, place: &Place) -> Option<String> {
         let here = place.topic.as_str();
         let own_room = here.split('.').next().unwrap_or(here);
+        let in_form = self.catalogue.forms().iter().any(|form| form.name == own_room);
         let at_home = |topic: &Topic| {
             topic.field.answers_to(key)
+                && topic.of_form == in_form
                 && topic.table != here
                 && !(topic.of_kind && topic.table.starts_with(own_room))
         };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::form::FormSpec;
 use crate::hint;
 use crate::kind::Catalogue;
 use crate::merge::call_name;
@@ -108,6 +109,17 @@ impl<'a> Resolver<'a> {
         let empty = RawTable::default();
         let table = raw.as_table().unwrap_or(&empty);
         let fields = self.fields(&specs, table, &raw.origin, &Place::root(), &[], false);
+        Node::new("", &raw.origin, Value::Table(fields))
+    }
+
+    /// The table of a file that stands beside recipes.
+    pub fn form(&mut self, spec: &FormSpec, raw: &Raw) -> Node {
+        let specs: Vec<&'static Field> = spec.fields.iter().collect();
+        let name = spec.name.to_owned();
+        let place = Place { title: format!("the {name}"), topic: name.clone(), name, ..Place::root() };
+        let empty = RawTable::default();
+        let table = raw.as_table().unwrap_or(&empty);
+        let fields = self.fields(&specs, table, &raw.origin, &place, &[], false);
         Node::new("", &raw.origin, Value::Table(fields))
     }
 

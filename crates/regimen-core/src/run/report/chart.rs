@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::axis::{Axis, label};
 use super::html::escape;
 
-const HEIGHT: f64 = 176.0;
+pub(super) const HEIGHT: f64 = 176.0;
 const LEFT: f64 = 40.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 8.0;
@@ -58,23 +58,24 @@ pub(super) fn draw(look: Look<'_>, points: &[(f64, f64)]) -> String {
     svg
 }
 
-struct Plot {
-    width: f64,
-    x: Axis,
-    y: Axis,
+/// The frame of a chart.
+pub(super) struct Plot {
+    pub(super) width: f64,
+    pub(super) x: Axis,
+    pub(super) y: Axis,
 }
 
 impl Plot {
-    fn at_x(&self, step: f64) -> f64 {
+    pub(super) fn at_x(&self, step: f64) -> f64 {
         LEFT + self.x.place(step) * (self.width - LEFT - RIGHT)
     }
 
-    fn at_y(&self, value: f64) -> f64 {
+    pub(super) fn at_y(&self, value: f64) -> f64 {
         let place = self.y.place(value).clamp(-0.02, 1.02);
         HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM)
     }
 
-    fn grid(&self) -> String {
+    pub(super) fn grid(&self) -> String {
         let ticks: String = self.y.ticks.iter().map(|&t| self.y_tick(t)).collect();
         let steps: String = self.x.ticks.iter().map(|&t| self.x_tick(t)).collect();
         format!("<g class=\"grid\">\n{ticks}{steps}</g>\n")
@@ -104,7 +105,7 @@ impl Plot {
         )
     }
 
-    fn line(&self, class: &str, points: &[(f64, f64)]) -> String {
+    pub(super) fn line(&self, class: &str, points: &[(f64, f64)]) -> String {
         let mut path = String::new();
         for &(step, value) in points {
             let pen = if path.is_empty() { 'M' } else { 'L' };
@@ -152,7 +153,7 @@ fn visible_range(points: &[(f64, f64)], smooth: &[(f64, f64)], zero: bool) -> (f
 }
 
 /// At most [`MOST_POINTS`] points: of every stretch the lowest and the highest, in their order, so that no spike is lost.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= MOST_POINTS {
         return points.to_vec();
     }

@@ -4,16 +4,22 @@ use super::html::{each, escape};
 use super::{Fact, Report};
 
 pub(super) fn header(report: &Report) -> String {
+    head("report of a run", &report.title, &report.about, &report.headline, &report.facts)
+}
+
+/// The head of any page: what it is, its title, what it is about, what came out, and facts.
+pub(super) fn head(kind: &str, title: &str, about: &str, headline: &str, all: &[Fact]) -> String {
     let paragraph = |class: &str, text: &str| match text {
         "" => String::new(),
         text => format!("<p class=\"{class}\">{}</p>\n", escape(text)),
     };
     format!(
-        "<header>\n<p class=\"kind\">Regimen · report of a run</p>\n<h1>{}</h1>\n{}{}{}</header>\n",
-        escape(&report.title),
-        paragraph("about", &report.about),
-        paragraph("headline", &report.headline),
-        facts(&report.facts),
+        "<header>\n<p class=\"kind\">Regimen · {}</p>\n<h1>{}</h1>\n{}{}{}</header>\n",
+        escape(kind),
+        escape(title),
+        paragraph("about", about),
+        paragraph("headline", headline),
+        facts(all),
     )
 }
 

@@ -4,8 +4,10 @@
 //! model is escaped, and a content security policy keeps the page from loading anything.
 
 mod axis;
+mod bands;
 mod chart;
 mod curves;
+mod effects;
 mod graph;
 mod head;
 mod html;
@@ -15,11 +17,14 @@ mod recipe;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scores;
+mod study;
 mod transcripts;
 
 use serde::{Deserialize, Serialize};
 
 use super::manifest::LedgerRow;
+
+pub use study::{ArmReport, ClaimReport, CurveFamily, Effect, StudyReport, render as render_study};
 
 /// Everything the page shows.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -134,19 +139,24 @@ pub fn render(report: &Report) -> String {
         graph::section(&report.stages),
         scores::section(&report.stages, &report.tasks),
         curves::section(&report.stages),
-        transcripts::section(&report.transcripts),
+        transcripts::section(transcripts::STAGES, &report.transcripts),
         ledger::section(&report.stages),
         recipe::section(&report.recipe),
         head::footer(&report.version),
     ]
     .concat();
+    page(&report.title, &body)
+}
+
+/// The page around its content.
+fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{} · Regimen</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
-        html::escape(&report.title),
+        html::escape(title),
         include_str!("style.css"),
     )
 }

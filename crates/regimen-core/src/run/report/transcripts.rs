@@ -3,9 +3,11 @@
 use super::html::{escape, section as part};
 use super::{Reply, Transcript};
 
-pub(super) fn section(transcripts: &[Transcript]) -> String {
+pub(super) const STAGES: &str = "The same held-out prompts before and after the stages.";
+pub(super) const ARMS: &str = "The same held-out prompts in every arm, of the first seed.";
+
+pub(super) fn section(lead: &str, transcripts: &[Transcript]) -> String {
     let items: String = transcripts.iter().map(transcript).collect();
-    let lead = "The same held-out prompts before and after the stages.";
     part("transcripts", "Transcripts", lead, &items)
 }
 
