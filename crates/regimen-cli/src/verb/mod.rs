@@ -7,10 +7,12 @@ mod completions;
 mod data;
 mod eval;
 mod explain;
+mod export;
 mod generate;
 mod inspect;
 mod list;
 mod ls;
+mod merge;
 mod plan;
 mod resume;
 mod reward;
@@ -54,6 +56,10 @@ pub enum Verb {
     Bench(bench::Args),
     /// Look into a checkpoint
     Inspect(inspect::Args),
+    /// Write a model for other programs
+    Export(export::Args),
+    /// Make adapters part of the weights
+    Merge(merge::Args),
     /// List runs
     Ls(ls::Args),
     /// Print a script that completes commands in a shell
@@ -78,6 +84,8 @@ impl Verb {
             Self::Eval(args) => args.go(),
             Self::Bench(args) => args.go(),
             Self::Inspect(args) => args.go(),
+            Self::Export(args) => args.go(),
+            Self::Merge(args) => args.go(),
             Self::Ls(args) => args.go(),
             Self::Completions(args) => args.go(),
         }
