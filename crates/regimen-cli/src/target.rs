@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use regimen_base::{Error, Result};
-use regimen_core::model::Model;
-use regimen_core::run::{Checkpoint, Disk, RunDir, StageDir};
+use regimen_core::model::{Model, Outline, weight_files};
+use regimen_core::run::{Checkpoint, Disk, Origin, RunDir, StageDir};
 use regimen_data::Files;
 use regimen_nn::Device;
 use regimen_recipe::{Choice, Node, Recipe, Resolved, Room, Start};
@@ -33,6 +33,8 @@ pub struct Target {
     checkpoint: Option<Checkpoint>,
     run: Option<RunDir>,
     stage: Option<String>,
+    /// When something else wrote it.
+    origin: Option<Origin>,
 }
 
 impl Named {
@@ -46,22 +48,28 @@ impl Named {
             return Err(Error::usage(format!("{} is no run, so it has no stages and steps", path.display()))
                 .remedy("leave `--stage` and `--step` out, or name a run"));
         }
+        let written_by_us = path.join("COMMITTED").is_file();
+        if !written_by_us
+            && let Ok(origin) = Origin::find(&path.to_string_lossy())
+            && holds_a_model(&origin)
+        {
+            let folder = origin.path().to_owned();
+            return Ok(Target { folder, checkpoint: None, run: None, stage: None, origin: Some(origin) });
+        }
         if !path.exists() {
             return Err(missing(path));
         }
-        let written_by_us = path.join("COMMITTED").is_file();
-        if !written_by_us && !path.join("config.json").is_file() && !path.join("model.safetensors").is_file()
-        {
+        if !written_by_us {
             return Err(Error::usage(format!("{} is neither a run nor a checkpoint", path.display())).remedy(
-                "name a run, such as runs/quickstart, or a folder with config.json, model.safetensors and tokenizer.json",
+                "name a run, such as runs/quickstart, a folder with config.json, model.safetensors and tokenizer.json, or a .gguf file",
             ));
         }
-        let checkpoint = if written_by_us { Some(Checkpoint::open(path)?) } else { None };
+        let checkpoint = Some(Checkpoint::open(path)?);
         // runs/NAME/stages/NN-ID/checkpoint-STEP
         let run = checkpoint.is_some().then(|| path.canonicalize().ok()).flatten();
         let run = run.and_then(|p| RunDir::view(p.ancestors().nth(3)?).ok());
         let stage = checkpoint.as_ref().map(|c| c.stage().to_owned());
-        Ok(Target { folder: path.clone(), checkpoint, run, stage })
+        Ok(Target { folder: path.clone(), checkpoint, run, stage, origin: None })
     }
 
     fn in_run(&self, run: RunDir) -> Result<Target> {
@@ -78,7 +86,7 @@ impl Named {
             }
         };
         let folder = checkpoint.folder().to_owned();
-        Ok(Target { folder, checkpoint: Some(checkpoint), run: Some(run), stage: Some(stage) })
+        Ok(Target { folder, checkpoint: Some(checkpoint), run: Some(run), stage: Some(stage), origin: None })
     }
 
     fn in_stage(&self, stage: &StageDir) -> Result<(String, Checkpoint)> {
@@ -98,6 +106,12 @@ impl Named {
         })?;
         Ok((stage.id().to_owned(), checkpoint))
     }
+}
+
+/// Whether there is enough to try: what is missing is told when it is read.
+fn holds_a_model(origin: &Origin) -> bool {
+    const ANY: [&str; 3] = ["config.json", "model.safetensors", "adapter_config.json"];
+    !matches!(origin, Origin::Folder(folder) if !ANY.iter().any(|name| folder.join(name).is_file()))
 }
 
 fn stage_of(run: &RunDir, id: &str) -> Result<StageDir> {
@@ -139,15 +153,37 @@ impl Target {
 
     /// One of its files.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
-        match &self.checkpoint {
-            Some(checkpoint) => checkpoint.read(name),
-            None => Disk.read(&self.folder.join(name)),
+        match (&self.checkpoint, &self.origin) {
+            (Some(checkpoint), _) => checkpoint.read(name),
+            (None, Some(origin)) => origin.read(name),
+            (None, None) => Origin::Folder(self.folder.clone()).read(name),
         }
+    }
+
+    /// Architecture and tokenizer.
+    pub fn outline(&self) -> Result<Outline> {
+        match &self.origin {
+            Some(origin) => origin.outline(),
+            None => Outline::read(&|name| self.read(name)),
+        }
+    }
+
+    /// The files of weights, by name: of the model, and of its adapters.
+    pub fn weights(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        if let Some(Origin::Gguf(path)) = &self.origin {
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            return Ok(vec![(name, Disk.read(path)?)]);
+        }
+        weight_files(&|name| self.read(name))
     }
 
     /// The model.
     pub fn model(&self, device: &Device) -> Result<Model> {
-        Model::read(&|name| self.read(name), device).map_err(|e| e.within(self.folder.display().to_string()))
+        match &self.origin {
+            Some(origin) => origin.model(device),
+            None => Model::read(&|name| self.read(name), device)
+                .map_err(|e| e.within(self.folder.display().to_string())),
+        }
     }
 
     /// The recipe of the run that made it, when it is known.
@@ -166,6 +202,9 @@ impl Target {
     }
 
     fn has_template(&self) -> bool {
+        if let Some(Ok(outline)) = self.origin.as_ref().map(Origin::outline) {
+            return outline.tokenizer.chat_template().is_some();
+        }
         let config = self.read("tokenizer_config.json").unwrap_or_default();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
         config.get("chat_template").is_some() || self.folder.join("chat_template.jinja").is_file()

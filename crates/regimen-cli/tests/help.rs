@@ -17,6 +17,8 @@ const VERBS: &[&str] = &[
     "eval",
     "bench",
     "inspect",
+    "export",
+    "merge",
     "ls",
     "completions",
 ];

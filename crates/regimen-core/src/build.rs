@@ -9,7 +9,8 @@ use regimen_data::task::Task;
 use regimen_data::{
     Catalogue, ChatTemplate, Files, Ledger, Sampler, Source, TaskSource, Tokenizer, Transform,
 };
-use regimen_nn::{Arch, Device, Init, Net, Shape, build as build_net};
+use regimen_nn::hf::{all_names, parse_targets};
+use regimen_nn::{Arch, Device, Init, Lora, Net, Shape, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan};
 
 use crate::evaluate::{Evaluation, Set};
@@ -100,7 +101,24 @@ impl Builder<'_> {
         let mut net = build_net(&arch, self.device)?;
         let init = Init { residual: Some(arch.layers()), ..Init::default() };
         net.params_mut().init(&init, Key::new(self.seed()).child("init"));
-        Ok(Model { net, tokenizer })
+        Ok(Model::new(net, tokenizer))
+    }
+
+    /// The stage's policy with the adapters that its `lora` asks for, or as it is.
+    ///
+    /// # Errors
+    /// When a target is none of the model's projections.
+    pub fn adapted(&self, node: &Node, policy: Model) -> Result<Model> {
+        let Some(table) = node.opt_table("lora") else { return Ok(policy) };
+        let shape = policy.shape();
+        let targets = parse_targets(&table.strs("targets"), shape).map_err(|name| {
+            table
+                .error(format!("the model has no projection `{name}`"))
+                .remedy(format!("projections that it has: {}", all_names(shape)))
+        })?;
+        let lora =
+            Lora { rank: table.usize("r"), alpha: table.f32("alpha"), rslora: table.bool("rslora"), targets };
+        policy.with_adapters(lora, self.stage_key(node.str("id")).child("lora"))
     }
 
     /// Every path of a data file that the recipe names.

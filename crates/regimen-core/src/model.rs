@@ -1,11 +1,18 @@
 //! A net with its tokenizer, as files that transformers loads.
 
-use regimen_base::{Error, Result};
+mod gguf;
+mod outline;
+
+use regimen_base::{Error, Key, Result};
 use regimen_data::{ChatTemplate, Tokenizer};
 use regimen_nn::hf::{
-    Config, Generation, read_config, read_weights, write_config, write_generation_config, write_weights,
+    AdapterConfig, Config, Family, Generation, WeightReader, read_adapter, read_adapter_config,
+    write_adapter, write_adapter_config, write_config, write_generation_config, write_weights,
 };
-use regimen_nn::{Arch, Device, Net, Shape, build};
+use regimen_nn::{Arch, Device, Lora, Net, Shape, adapter, build};
+use serde_json::Value;
+
+pub use outline::Outline;
 
 /// What a stage starts from and ends with.
 pub struct Model {
@@ -13,12 +20,29 @@ pub struct Model {
     pub net: Box<dyn Net>,
     /// What its ids mean.
     pub tokenizer: Tokenizer,
+    /// The architecture that its files are written as, as long as that expresses it.
+    pub family: &'static Family,
+    /// What its adapters belong to: a folder, or a name on the hub.
+    pub base: Option<String>,
 }
 
 /// Reads one file of a checkpoint by name.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
 
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// PEFT's files.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+const ADAPTER: &str = "adapter_model.safetensors";
+
 impl Model {
+    /// A net that no file described.
+    pub fn new(net: Box<dyn Net>, tokenizer: Tokenizer) -> Self {
+        let Arch::Decoder(shape) = net.arch();
+        let family = Family::of(shape);
+        Self { net, tokenizer, family, base: None }
+    }
+
     /// The decoder's shape.
     pub fn shape(&self) -> &Shape {
         let Arch::Decoder(shape) = self.net.arch();
@@ -30,51 +54,136 @@ impl Model {
         self.net.params().len() as u64
     }
 
-    /// Reads a checkpoint in Hugging Face's layout.
+    /// Reads a checkpoint in Hugging Face's layout, with the adapters that lie beside it.
     ///
     /// # Errors
-    /// What is wrong with `config.json`, the weights or the tokenizer.
+    /// What is wrong with `config.json`, the weights, the adapters or the tokenizer.
     pub fn read(read: ReadFile, device: &Device) -> Result<Self> {
-        let config =
-            read_config(&text("config.json", read("config.json")?)?).map_err(|e| e.within("config.json"))?;
-        let mut net = build(&Arch::Decoder(config.shape), device)?;
-        read_weights(&read("model.safetensors")?, net.params_mut())
-            .map_err(|e| e.within("model.safetensors"))?;
-        let json = read("tokenizer.json")?;
-        let settings = read("tokenizer_config.json").ok();
-        let mut tokenizer =
-            Tokenizer::from_json(&json, settings.as_deref()).map_err(|e| e.within("tokenizer.json"))?;
-        if tokenizer.chat_template().is_none()
-            && let Ok(template) = read("chat_template.jinja")
-        {
-            tokenizer = tokenizer.with_chat_template(&text("chat_template.jinja", template)?);
+        let Outline { shape, tokenizer, family } = Outline::read(read)?;
+        let mut net = build(&Arch::Decoder(shape.clone()), device)?;
+        let mut reader = WeightReader::new(family, &shape, net.params());
+        match read(WEIGHTS) {
+            Ok(bytes) => reader.file(&bytes, net.params()).map_err(|e| e.within(WEIGHTS))?,
+            Err(missing) => {
+                let Ok(index) = read(INDEX) else { return Err(missing) };
+                for file in shards(&index).map_err(|e| e.within(INDEX))? {
+                    reader.file(&read(&file)?, net.params()).map_err(|e| e.within(file))?;
+                }
+            }
         }
-        let model = Self { net, tokenizer };
-        if model.tokenizer.vocab_size() > model.shape().vocab {
-            return Err(Error::data(format!(
-                "the tokenizer has {} tokens, the model only {}",
-                model.tokenizer.vocab_size(),
-                model.shape().vocab
-            ))
-            .remedy("use the tokenizer that was saved with the model"));
+        reader.finish(net.params_mut()).map_err(|e| e.within(WEIGHTS))?;
+        let model = Self { net, tokenizer, family, base: None };
+        match read(ADAPTER_CONFIG) {
+            Ok(config) => model.adapted(&config, read),
+            Err(_) => Ok(model),
         }
+    }
+
+    /// With the adapters of a PEFT folder.
+    ///
+    /// # Errors
+    /// When they do not fit the model.
+    pub fn adapted(self, config: &[u8], read: ReadFile) -> Result<Self> {
+        let config = text(ADAPTER_CONFIG, config.to_vec())?;
+        let AdapterConfig { lora, base } = read_adapter_config(&config, self.shape())?;
+        let mut model = self.with_adapters(lora, Key::new(0))?;
+        read_adapter(&read(ADAPTER)?, model.net.params_mut()).map_err(|e| e.within(ADAPTER))?;
+        model.base = base;
         Ok(model)
     }
 
-    /// The checkpoint's files, by name.
+    /// With fresh adapters, which alone train. Adapters that it has already are merged first.
+    ///
+    /// # Errors
+    /// When they do not fit the model.
+    pub fn with_adapters(self, lora: Lora, key: Key) -> Result<Self> {
+        let model = self.merged()?;
+        let net = adapter::attach(&*model.net, lora, key)?;
+        Ok(Self { net, ..model })
+    }
+
+    /// Without adapters: they become part of the weights.
+    ///
+    /// # Errors
+    /// When the net cannot be built anew.
+    pub fn merged(self) -> Result<Self> {
+        if self.shape().lora.is_none() {
+            return Ok(self);
+        }
+        Ok(Self { net: adapter::merge(&*self.net)?, base: None, ..self })
+    }
+
+    /// The checkpoint's files, by name. Those of adapters are PEFT's.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let (bos, pad) = (self.tokenizer.bos(), self.tokenizer.pad());
-        let eos = stops(&self.tokenizer);
-        let config = write_config(&Config { shape: self.shape().clone(), bos, eos: eos.clone(), pad });
+        let (config, params) = (self.config(), self.net.params());
+        let Config { bos, eos, pad, .. } = config.clone();
         let generation = write_generation_config(&Generation { bos, eos, pad, ..Generation::default() });
         let mut files = vec![
-            ("config.json".to_owned(), config.into_bytes()),
+            ("config.json".to_owned(), write_config(&config).into_bytes()),
             ("generation_config.json".to_owned(), generation.into_bytes()),
-            ("model.safetensors".to_owned(), write_weights(self.net.params())),
+            (WEIGHTS.to_owned(), write_weights(self.family, &config.shape, params)),
         ];
+        files.extend(self.adapter_files());
         files.extend(self.tokenizer.files());
         files
     }
+
+    /// `adapter_config.json` and `adapter_model.safetensors`; none without adapters.
+    pub fn adapter_files(&self) -> Vec<(String, Vec<u8>)> {
+        let Some(lora) = self.shape().lora else { return Vec::new() };
+        let config = write_adapter_config(&AdapterConfig { lora, base: self.base.clone() });
+        let adapter = write_adapter(self.net.params());
+        vec![(ADAPTER_CONFIG.to_owned(), config.into_bytes()), (ADAPTER.to_owned(), adapter)]
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            shape: Shape { lora: None, ..self.shape().clone() },
+            family: self.family,
+            bos: self.tokenizer.bos(),
+            eos: stops(&self.tokenizer),
+            pad: self.tokenizer.pad(),
+        }
+    }
+}
+
+/// The files of a checkpoint that hold weights: of the model in one file or several, and of adapters.
+///
+/// # Errors
+/// When there is none, or one that is named cannot be read.
+pub fn weight_files(read: ReadFile) -> Result<Vec<(String, Vec<u8>)>> {
+    let names = match (read(WEIGHTS), read(INDEX), read(ADAPTER)) {
+        (Ok(bytes), _, adapter) => {
+            let adapter = adapter.ok().map(|bytes| (ADAPTER.to_owned(), bytes));
+            return Ok(std::iter::once((WEIGHTS.to_owned(), bytes)).chain(adapter).collect());
+        }
+        (Err(_), Ok(index), _) => shards(&index).map_err(|e| e.within(INDEX))?,
+        (Err(_), Err(_), Ok(_)) => vec![ADAPTER.to_owned()],
+        (Err(missing), ..) => return Err(missing),
+    };
+    names.into_iter().map(|name| read(&name).map(|bytes| (name, bytes))).collect()
+}
+
+/// The files of a sharded checkpoint, each once.
+fn shards(index: &[u8]) -> Result<Vec<String>> {
+    let index: Value =
+        serde_json::from_slice(index).map_err(|e| Error::data(format!("it is not JSON: {e}")))?;
+    let map = index.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| Error::data("it has no `weight_map`"))?;
+    let mut files = std::collections::BTreeSet::new();
+    for (tensor, file) in map {
+        let plain = |file: &str| {
+            file.ends_with(".safetensors") && !file.starts_with('.') && !file.contains(['/', '\\', ':', '\0'])
+        };
+        let file = file.as_str().filter(|file| plain(file)).ok_or_else(|| {
+            Error::data(format!(
+                "tensor `{tensor}` lies in {file}, which is not a safetensors file beside the index"
+            ))
+            .remedy("do not use this checkpoint: its index points outside of its folder")
+        })?;
+        files.insert(file.to_owned());
+    }
+    Ok(files.into_iter().collect())
 }
 
 /// The tokens that end a reply: what the chat template says, else the end of text.
@@ -90,3 +199,6 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<String> {
         Error::data(format!("{name} is not UTF-8 text: byte {} is invalid", e.utf8_error().valid_up_to()))
     })
 }
+
+#[cfg(test)]
+mod tests;

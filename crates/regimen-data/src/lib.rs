@@ -25,5 +25,5 @@ pub use read::{Place, ReadOptions, Row, Rows, TextSplit};
 pub use sampler::{Draw, Sampler};
 pub use source::{FileSource, Source, TaskSource};
 pub use template::ChatTemplate;
-pub use tokenizer::{DecodeStream, Tokenizer, Unknown};
+pub use tokenizer::{DecodeStream, GgufVocabulary, Tokenizer, Unknown};
 pub use transform::{Notes, Transform, apply_all};

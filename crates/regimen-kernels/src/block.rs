@@ -1,26 +1,18 @@
 //! The parts of a decoder block that work row by row, shared by training and decoding so that both give the same bits.
 
 use crate::activation::activation;
-use crate::gemm::{From, PackedMatrix, pack_panel_nn, pack_panel_nt, rows_by_packed};
+use crate::gemm::{From, PackedMatrix, pack_panel_nn, pack_panel_nt};
+use crate::linear::Linear;
 use crate::norm::norm;
 use crate::par::{self, Block, Shared};
-use crate::plan::{LayerAt, NormAt};
+use crate::plan::{DOWN, INNER, LayerAt, NormAt, OUTPUT, QKV};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
 use crate::simd::LANES;
 use crate::span::span;
 
-/// The matrices of one layer, packed for products.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PackedLayer {
-    pub qkv: PackedMatrix,
-    pub o: PackedMatrix,
-    pub inner: PackedMatrix,
-    pub down: PackedMatrix,
-}
-
 /// A matrix to pack: from `w[n, k]`, transposed for y = x·Wᵀ or as it is for dx = dy·W.
-struct Job<'a> {
+pub(crate) struct Job<'a> {
     out: Shared<'a>,
     w: &'a [f32],
     n: usize,
@@ -45,7 +37,7 @@ impl Job<'_> {
     }
 }
 
-fn run(jobs: &[Job]) {
+pub(crate) fn run(jobs: &[Job]) {
     let total: usize = jobs.iter().map(Job::panels).sum();
     const GROUP: usize = 4;
     par::each(total.div_ceil(GROUP), |_, task| {
@@ -62,7 +54,7 @@ fn run(jobs: &[Job]) {
     });
 }
 
-fn job<'a>(
+pub(crate) fn job<'a>(
     out: &'a mut PackedMatrix,
     w: &'a [f32],
     start: usize,
@@ -78,17 +70,29 @@ fn job<'a>(
     Job { out: out.shared(), w: &w[start..start + n * k], n, k, backward }
 }
 
+/// The products of one layer, packed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PackedLayer {
+    /// By product: [`crate::plan::QKV`], …
+    pub products: [Linear; 4],
+}
+
 impl PackedLayer {
     /// Packs a layer for the forward products, or for the products that give the gradients of activations.
     pub fn pack(&mut self, shape: &Shape, at: &LayerAt, weights: &[f32], backward: bool) {
         let d = shape.width;
-        let mut jobs = vec![
-            job(&mut self.qkv, weights, at.qkv, shape.qkv_width(), d, backward),
-            job(&mut self.o, weights, at.o, d, shape.q_width(), backward),
-        ];
+        let mut whole = vec![(QKV, at.qkv, shape.qkv_width(), d), (OUTPUT, at.o, d, shape.q_width())];
         if let Some(mlp) = &at.mlp {
-            jobs.push(job(&mut self.inner, weights, mlp.inner, shape.inner_width(), d, backward));
-            jobs.push(job(&mut self.down, weights, mlp.down, d, shape.ffn, backward));
+            whole.extend([(INNER, mlp.inner, shape.inner_width(), d), (DOWN, mlp.down, d, shape.ffn)]);
+        }
+        let mut jobs = Vec::new();
+        for (product, linear) in self.products.iter_mut().enumerate() {
+            let Some((_, start, n, k)) = whole.iter().find(|w| w.0 == product) else { continue };
+            jobs.push(job(&mut linear.weight, weights, *start, *n, *k, backward));
+            if let (Some(adapter), Some(lora)) = (&at.adapters[product], &shape.lora) {
+                let packed = linear.adapter.get_or_insert_default();
+                jobs.extend(packed.jobs(adapter, lora, *k, weights, backward));
+            }
         }
         run(&jobs);
     }
@@ -122,7 +126,7 @@ pub(crate) fn project_qkv(
     normed: &mut [f32],
     shape: &Shape,
     at: &LayerAt,
-    packed: &PackedMatrix,
+    packed: &PackedLayer,
     weights: &[f32],
     positions: &[u32],
     table: &RopeTable,
@@ -130,16 +134,8 @@ pub(crate) fn project_qkv(
     let (rows, d, w) = (positions.len(), shape.width, shape.qkv_width());
     let normed = &mut normed[..rows * d];
     norm_rows(normed, x, shape, at.norm, weights);
-    let from = match at.qkv_bias {
-        Some(b) => {
-            for row in qkv.chunks_exact_mut(w) {
-                row.copy_from_slice(&weights[b..b + w]);
-            }
-            From::Old
-        }
-        None => From::Zero,
-    };
-    rows_by_packed(Block::new(qkv, rows, w, w), from, normed, d, packed, 0);
+    let from = biased(qkv, None, at.qkv_bias.map(|b| &weights[b..b + w]), w);
+    packed.products[QKV].apply(Block::new(qkv, rows, w, w), from, normed, d);
     let (qw, kw) = (shape.q_width(), shape.kv_width());
     if let Some((qn, kn)) = at.qk_norm {
         if let Some(raw) = raw {
@@ -168,17 +164,33 @@ pub(crate) fn project_qkv(
     rope(qkv, w, shape.heads + shape.kv_heads, shape.head_dim, positions, table, false);
 }
 
-/// mid = x + att·Woᵀ.
+/// Writes what the chains of a product start from into its result: the residual, the bias, or both.
+fn biased<'a>(y: &mut [f32], residual: Option<&'a [f32]>, bias: Option<&[f32]>, width: usize) -> From<'a> {
+    let Some(bias) = bias else { return residual.map_or(From::Zero, From::Other) };
+    match residual {
+        None => y.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias)),
+        Some(x) => {
+            for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                y.iter_mut().zip(x).zip(bias).for_each(|((y, x), b)| *y = x + b);
+            }
+        }
+    }
+    From::Old
+}
+
+/// mid = x + att·Woᵀ (+ bias).
 pub(crate) fn project_out(
     mid: &mut [f32],
     x: &[f32],
     att: &[f32],
-    rows: usize,
     shape: &Shape,
-    packed: &PackedMatrix,
+    at: &LayerAt,
+    packed: &PackedLayer,
+    weights: &[f32],
 ) {
-    let (d, a) = (shape.width, shape.q_width());
-    rows_by_packed(Block::new(mid, rows, d, d), From::Other(x), att, a, packed, 0);
+    let (d, a, rows) = (shape.width, shape.q_width(), mid.len() / shape.width);
+    let from = biased(mid, Some(x), at.o_bias.map(|b| &weights[b..b + d]), d);
+    packed.products[OUTPUT].apply(Block::new(mid, rows, d, d), from, att, a);
 }
 
 /// What [`feed_forward`] writes besides its result.
@@ -189,7 +201,21 @@ pub(crate) struct FeedScratch<'a> {
     pub act: &'a mut [f32],
 }
 
-/// y = mid + down(act(up(norm(mid)))). Without a feed-forward part y = mid.
+/// What the feed-forward part reads: norm(mid), or norm(x) of the block's input where both parts are parallel.
+pub(crate) fn feed_norm(
+    normed: &mut [f32],
+    x: &[f32],
+    mid: &[f32],
+    shape: &Shape,
+    at: &LayerAt,
+    weights: &[f32],
+) {
+    if let Some(mlp) = &at.mlp {
+        norm_rows(&mut normed[..mid.len()], if shape.parallel { x } else { mid }, shape, mlp.norm, weights);
+    }
+}
+
+/// y = mid + down(act(up(normed))) with what [`feed_norm`] left. Without a feed-forward part y = mid.
 #[allow(clippy::too_many_arguments, reason = "one fused pass")]
 pub(crate) fn feed_forward(
     y: &mut [f32],
@@ -206,11 +232,11 @@ pub(crate) fn feed_forward(
         y.copy_from_slice(mid);
         return;
     };
-    let normed = &mut s.normed[..rows * d];
     let act = &mut s.act[..rows * f];
     let inner = &mut s.inner[..rows * i];
-    norm_rows(normed, mid, shape, mlp.norm, weights);
-    rows_by_packed(Block::new(inner, rows, i, i), From::Zero, normed, d, &packed.inner, 0);
+    let from = biased(inner, None, mlp.inner_bias.map(|b| &weights[b..b + i]), i);
+    packed.products[INNER].apply(Block::new(inner, rows, i, i), from, &s.normed[..rows * d], d);
     activation(act, inner, f, shape.activation);
-    rows_by_packed(Block::new(y, rows, d, d), From::Other(mid), act, f, &packed.down, 0);
+    let from = biased(y, Some(mid), mlp.down_bias.map(|b| &weights[b..b + d]), d);
+    packed.products[DOWN].apply(Block::new(y, rows, d, d), from, act, f);
 }

@@ -67,6 +67,9 @@ impl Decoding {
     /// `slots` sequences of at most `max_len` tokens. Says what is impossible about the shape.
     pub fn new(shape: &Shape, layout: &Layout, slots: usize, max_len: usize) -> Result<Decoding, String> {
         let plan = Plan::new(shape, layout)?;
+        if plan.positions.is_some() && max_len > shape.max_positions {
+            return Err(format!("the model has {} learned positions, not {max_len}", shape.max_positions));
+        }
         let mut table = RopeTable::new(&shape.inv_freq());
         table.reach(max_len);
         let (local, unpacked) = plan.without_matrices(shape);
@@ -84,13 +87,6 @@ impl Decoding {
             shape: shape.clone(),
             plan,
         })
-    }
-
-    /// Other rotary frequencies (scaled variants), as [`crate::Decoder::set_inv_freq`].
-    pub fn set_inv_freq(&mut self, inv_freq: &[f32]) {
-        assert!(inv_freq.len() <= self.shape.head_dim / 2, "at most one frequency a pair");
-        self.table = RopeTable::new(inv_freq);
-        self.table.reach(self.max_len);
     }
 
     /// Takes a version of the weights: packs them and frees all slots.

@@ -9,6 +9,7 @@ mod chunk;
 mod forward;
 mod head;
 mod layer;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod weigh;
@@ -164,10 +165,12 @@ struct Flow {
     dqkv: Vec<f32>,
     /// Of q and k behind their norms (with qk_norm).
     dqk: Vec<f32>,
-    /// Left operands of weight gradients, in strips: d(down's output), d(inner), d(o's output), dqkv.
-    strips: [Vec<f32>; 4],
-    /// Right operands, in panels [width / 16][cap][16]: activation, norm's output, attention's output, norm's output.
-    panels: [Vec<f32>; 4],
+    /// Left operands of weight gradients, in strips: d(down's output), d(inner), d(o's output), dqkv; then the
+    /// gradients of their adapters' inner states.
+    strips: [Vec<f32>; 8],
+    /// Right operands, in panels [width / 16][cap][16]: activation, norm's output, attention's output, norm's output;
+    /// then their adapters' inner states.
+    panels: [Vec<f32>; 8],
 }
 
 /// Buffers of one thread.
@@ -176,6 +179,8 @@ struct Worker {
     normed: Vec<f32>,
     inner: Vec<f32>,
     dinner: Vec<f32>,
+    /// Gradients of adapters' inner states.
+    du: Vec<f32>,
     act: Vec<f32>,
     logits: Vec<f32>,
     attention: AttentionScratch,
@@ -201,12 +206,6 @@ impl Decoder {
             workers: Vec::new(),
             limits: Limits::default(),
         })
-    }
-
-    /// Other rotary frequencies (scaled variants): at most head_dim / 2, radians a position.
-    pub fn set_inv_freq(&mut self, inv_freq: &[f32]) {
-        assert!(inv_freq.len() <= self.shape.head_dim / 2, "at most one frequency a pair");
-        self.table = RopeTable::new(inv_freq);
     }
 
     /// Entries whose gradient is not wanted, one flag an entry of the layout: no work is done for them.

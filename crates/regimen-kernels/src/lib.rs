@@ -22,6 +22,7 @@ pub mod gemm;
 mod gemm_tests;
 mod global_norm;
 mod grads;
+mod linear;
 mod math;
 pub mod norm;
 mod par;
@@ -49,6 +50,8 @@ pub use grads::Grads;
 pub use par::threads;
 pub use reference::Reference;
 pub use sample::{Drawn, Sampling, Scratch, draw};
-pub use shape::{Activation, Entry, Layout, Norm, Shape};
+pub use shape::{
+    Activation, Entry, Layout, Lora, Norm, Positions, Projection, RopeScaling, Rotary, Shape, Targets,
+};
 pub use simd::{Level, best_level, force_level, level, supported};
 pub use span::{Span, Watch, span, watch};

@@ -1,6 +1,6 @@
 //! The three decoders that speed is measured on: Llama-style, RMS norms, SwiGLU, an untied head, f32.
 
-use crate::shape::{Activation, Norm, Shape};
+use crate::shape::{Activation, Norm, Positions, Shape};
 
 /// A decoder with the batch of a training step.
 #[derive(Clone, Debug)]
@@ -39,10 +39,14 @@ const fn llama(vocab: usize, width: usize, layers: usize, heads: usize, ffn: usi
         norm: Norm::Rms,
         activation: Activation::SwiGlu,
         norm_eps: 1e-5,
-        rope_theta: 1e4,
+        positions: Positions::rotary(1e4),
         qk_norm: false,
         tied: false,
         attention_bias: false,
+        output_bias: false,
+        mlp_bias: false,
+        parallel: false,
+        lora: None,
         max_positions: 512,
     }
 }

@@ -1,6 +1,12 @@
 //! The shape of a decoder and where each of its parameters lies in one flat vector.
 
-use std::ops::Range;
+mod layout;
+mod lora;
+mod positions;
+
+pub use layout::{Entry, Layout};
+pub use lora::{Lora, Projection, Targets};
+pub use positions::{Positions, RopeScaling, Rotary};
 
 /// The normalisation before each sublayer and at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +37,7 @@ impl Activation {
     }
 }
 
-/// A Llama- or Qwen-style decoder.
+/// A pre-norm causal decoder: Llama, Qwen, GPT-2, GPT-NeoX and their kin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     /// Rows of the embedding.
@@ -54,16 +60,24 @@ pub struct Shape {
     pub activation: Activation,
     /// Added to the variance.
     pub norm_eps: f32,
-    /// Base of the rotary frequencies.
-    pub rope_theta: f32,
+    /// How a token's place enters.
+    pub positions: Positions,
     /// RMS norm of each head's q and k before the rotation (Qwen3).
     pub qk_norm: bool,
     /// The head shares the embedding's weights.
     pub tied: bool,
     /// Biases on q, k and v (Qwen2).
     pub attention_bias: bool,
+    /// A bias on attention's output projection (GPT-2, GPT-NeoX).
+    pub output_bias: bool,
+    /// Biases on the projections of the feed-forward part (GPT-2, GPT-NeoX).
+    pub mlp_bias: bool,
+    /// The feed-forward part reads what attention reads, and both are added to the stream (GPT-NeoX).
+    pub parallel: bool,
     /// Longest document.
     pub max_positions: usize,
+    /// Low-rank adapters beside frozen projections.
+    pub lora: Option<Lora>,
 }
 
 impl Shape {
@@ -86,24 +100,16 @@ impl Shape {
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(format!("heads ({}) is not a multiple of kv-heads ({})", self.heads, self.kv_heads));
         }
-        if !self.head_dim.is_multiple_of(2) {
-            return Err(format!("head-dim ({}) is odd, rotary positions need pairs", self.head_dim));
-        }
         if !(self.norm_eps.is_finite() && self.norm_eps > 0.0) {
             return Err(format!("norm-eps ({}) is not positive", self.norm_eps));
         }
-        if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
-            return Err(format!("rope-theta ({}) is not positive", self.rope_theta));
-        }
-        Ok(())
+        self.positions.check(self.head_dim)?;
+        self.lora.map_or(Ok(()), |lora| lora.check(self))
     }
 
-    /// Rotary frequencies of the pairs of a head: theta^(−2i / head_dim), `[head_dim / 2]`.
+    /// Rotary frequencies of the pairs of a head, radians a position; none with learned positions.
     pub fn inv_freq(&self) -> Vec<f32> {
-        let dim = self.head_dim as f64;
-        (0..self.head_dim / 2)
-            .map(|i| f64::from(self.rope_theta).powf(-2.0 * i as f64 / dim) as f32)
-            .collect()
+        self.positions.inv_freq(self.head_dim)
     }
 
     /// Width of all query heads.
@@ -125,106 +131,25 @@ impl Shape {
     pub fn inner_width(&self) -> usize {
         if self.activation.gated() { 2 * self.ffn } else { self.ffn }
     }
-}
 
-/// One parameter tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The name in Hugging Face checkpoints.
-    pub path: String,
-    /// Sizes, outermost first.
-    pub shape: Vec<usize>,
-    /// First element in the flat vector.
-    pub start: usize,
-}
-
-impl Entry {
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Where the elements lie in the flat vector.
-    pub fn range(&self) -> Range<usize> {
-        self.start..self.start + self.len()
-    }
-}
-
-/// All parameters of a shape in their order: q, k, v of a layer beside each other, gate beside up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Dense: each entry starts where the one before ends.
-    pub entries: Vec<Entry>,
-}
-
-impl Layout {
-    /// The layout of a shape.
-    pub fn new(shape: &Shape) -> Layout {
-        let mut layout = Layout { entries: Vec::new() };
-        let (d, q, kv) = (shape.width, shape.q_width(), shape.kv_width());
-        layout.push("model.embed_tokens.weight", &[shape.vocab, d]);
-        for l in 0..shape.layers {
-            let at = |name: &str| format!("model.layers.{l}.{name}");
-            layout.push_norm(&at("input_layernorm"), shape);
-            for (name, width) in [("q", q), ("k", kv), ("v", kv)] {
-                layout.push(&at(&format!("self_attn.{name}_proj.weight")), &[width, d]);
-            }
-            if shape.attention_bias {
-                for (name, width) in [("q", q), ("k", kv), ("v", kv)] {
-                    layout.push(&at(&format!("self_attn.{name}_proj.bias")), &[width]);
-                }
-            }
-            if shape.qk_norm {
-                layout.push(&at("self_attn.q_norm.weight"), &[shape.head_dim]);
-                layout.push(&at("self_attn.k_norm.weight"), &[shape.head_dim]);
-            }
-            layout.push(&at("self_attn.o_proj.weight"), &[d, q]);
-            if shape.ffn > 0 {
-                layout.push_norm(&at("post_attention_layernorm"), shape);
-                if shape.activation.gated() {
-                    layout.push(&at("mlp.gate_proj.weight"), &[shape.ffn, d]);
-                }
-                layout.push(&at("mlp.up_proj.weight"), &[shape.ffn, d]);
-                layout.push(&at("mlp.down_proj.weight"), &[d, shape.ffn]);
-            }
-        }
-        layout.push_norm("model.norm", shape);
-        if !shape.tied {
-            layout.push("lm_head.weight", &[shape.vocab, d]);
-        }
-        layout
-    }
-
-    fn push(&mut self, path: &str, shape: &[usize]) {
-        let start = self.len();
-        self.entries.push(Entry { path: path.to_owned(), shape: shape.to_vec(), start });
-    }
-
-    fn push_norm(&mut self, path: &str, shape: &Shape) {
-        self.push(&format!("{path}.weight"), &[shape.width]);
-        if shape.norm == Norm::Layer {
-            self.push(&format!("{path}.bias"), &[shape.width]);
+    /// Width of a projection's input and of its output.
+    pub fn widths(&self, projection: Projection) -> (usize, usize) {
+        match projection {
+            Projection::Q => (self.width, self.q_width()),
+            Projection::K | Projection::V => (self.width, self.kv_width()),
+            Projection::O => (self.q_width(), self.width),
+            Projection::Gate | Projection::Up => (self.width, self.ffn),
+            Projection::Down => (self.ffn, self.width),
         }
     }
 
-    /// Number of parameters.
-    pub fn len(&self) -> usize {
-        self.entries.last().map_or(0, |e| e.start + e.len())
-    }
-
-    /// Whether there is no parameter.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The entry of that path.
-    pub fn find(&self, path: &str) -> Option<&Entry> {
-        self.entries.iter().find(|e| e.path == path)
+    /// Whether a block has this projection.
+    pub fn has(&self, projection: Projection) -> bool {
+        match projection {
+            Projection::Gate => self.ffn > 0 && self.activation.gated(),
+            Projection::Up | Projection::Down => self.ffn > 0,
+            _ => true,
+        }
     }
 }
 

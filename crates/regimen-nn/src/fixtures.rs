@@ -9,22 +9,25 @@ use safetensors::{Dtype, SafeTensors};
 use crate::testing::{assert_close, values};
 use crate::{Device, FusedDecoder, Inputs, Net, Pick, PlainDecoder, Shape, Taps, Tokens, Want, hf};
 
-const NAMES: [&str; 7] =
-    ["llama-gqa", "llama-tied", "qwen3", "qwen2", "rmsnorm-relu2", "layernorm-gelu", "layernorm-gelu-tanh"];
+/// Checkpoints of families of transformers.
+const FAMILIES: [&str; 9] =
+    ["llama-gqa", "llama-tied", "llama3", "qwen3", "qwen2", "mistral", "rmsnorm-relu2", "gpt2", "gpt-neox"];
+/// And two that none of them expresses.
+const OTHERS: [&str; 2] = ["layernorm-gelu", "layernorm-gelu-tanh"];
 
 fn bytes(name: &str, file: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/decoder").join(name).join(file);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// No class of `transformers` keeps LayerNorm as it is, so those two files have a private model type.
-fn shape(name: &str) -> Shape {
+/// No class of `transformers` keeps these LayerNorms as they are, so two files have a private model type.
+fn config(name: &str) -> hf::Config {
     let text = String::from_utf8(bytes(name, "config.json")).expect("it is text");
     let text = text
         .replace("plain-decoder", "regimen")
-        .replace("layernorm", "layer")
+        .replace("\"layernorm\"", "\"layer\"")
         .replace("\"norm_eps\"", "\"rms_norm_eps\"");
-    hf::read_config(&text).expect("it is a supported architecture").shape
+    hf::read_config(&text).expect("it is a supported architecture")
 }
 
 /// Makes one of the two engines.
@@ -39,8 +42,10 @@ fn fused(shape: &Shape) -> Result<Box<dyn Net>> {
 }
 
 fn net(name: &str, make: Make) -> Box<dyn Net> {
-    let mut net = make(&shape(name)).expect("the shape is sound");
-    hf::read_weights(&bytes(name, "model.safetensors"), net.params_mut()).expect("the weights fit");
+    let hf::Config { shape, family, .. } = config(name);
+    let mut net = make(&shape).expect("the shape is sound");
+    let bytes = bytes(name, "model.safetensors");
+    hf::read_weights(&bytes, family, &shape, net.params_mut()).expect("the weights fit");
     net
 }
 
@@ -60,14 +65,13 @@ impl Expected<'_> {
     }
 
     fn check_gradients(&self, name: &str, net: &dyn Net) {
-        for entry in net.params().layout().entries() {
-            let wanted = self.floats(&format!("grad.{}", entry.path));
-            assert_close(
-                &format!("{name}: gradient of {}", entry.path),
-                &net.grads()[entry.range.clone()],
-                &wanted,
-                1e-4,
-            );
+        let hf::Config { shape, family, .. } = config(name);
+        let mut grads = net.params().clone();
+        grads.flat_mut().copy_from_slice(net.grads());
+        for stored in family.stored(&shape) {
+            let wanted = self.floats(&format!("grad.{}", stored.name));
+            let grad = stored.gather(&grads);
+            assert_close(&format!("{name}: gradient of {}", stored.name), &grad, &wanted, 1e-4);
         }
     }
 }
@@ -115,7 +119,7 @@ fn the_engine_is_transformers() {
 }
 
 fn logits_and_gradients(make: Make) {
-    for name in NAMES {
+    for name in FAMILIES.into_iter().chain(OTHERS) {
         let file = bytes(name, "expected.safetensors");
         let expected = Expected(SafeTensors::deserialize(&file).expect("the fixture is whole"));
         let documents = Documents::of(&expected);
@@ -165,5 +169,48 @@ fn temperature_and_entropy(make: Make) {
     assert_close("entropy", &values(entropy), &documents.picked(&expected.floats("entropy"), 1), 2e-5);
     net.backward(&mut loss.backward()).expect("a pass is pending");
     net.finish_grads();
-    expected.check_gradients("weighted", &*net);
+    expected.check_gradients("llama-gqa", &*net);
+}
+
+/// What is written has the names, shapes and numbers of the file that transformers wrote.
+#[test]
+fn what_is_saved_is_what_was_loaded() {
+    for name in FAMILIES {
+        let hf::Config { shape, family, .. } = config(name);
+        let theirs = bytes(name, "model.safetensors");
+        let ours = hf::write_weights(family, &shape, net(name, fused).params());
+        let (theirs, ours) = (hf::TensorFile::read(&theirs), hf::TensorFile::read(&ours));
+        let (theirs, ours) = (theirs.expect("it is whole"), ours.expect("it was just written"));
+        let view = |file: &hf::TensorFile<'_>| -> Vec<_> {
+            file.tensors().iter().map(|(n, t)| (n.clone(), t.shape.clone(), t.to_f32())).collect()
+        };
+        assert!(view(&theirs) == view(&ours), "{name}");
+        let again = hf::read_config(&hf::write_config(&config(name)));
+        assert_eq!(again, Ok(config(name)), "{name}");
+    }
+}
+
+#[test]
+fn greedy_decoding_is_that_of_transformers() {
+    for name in FAMILIES {
+        let file = bytes(name, "expected.safetensors");
+        let expected = Expected(SafeTensors::deserialize(&file).expect("the fixture is whole"));
+        let documents = Documents::of(&expected);
+        let shape = config(name).shape;
+        let layout = regimen_kernels::Layout::new(&shape);
+        let mut decoding =
+            regimen_kernels::Decoding::new(&shape, &layout, 1, 64).expect("the shape is sound");
+        decoding.load(net(name, fused).params().flat());
+        decoding.prefill(&[(0, &documents.ids[..documents.starts[1] as usize])]);
+        let likeliest = |logits: &[f32]| {
+            let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+            best.expect("there are logits").0 as u32
+        };
+        let mut next = likeliest(decoding.prompt_logits(0));
+        let wanted = expected.ints("greedy");
+        for (i, wanted) in wanted.iter().enumerate() {
+            assert_eq!(next, *wanted as u32, "{name}: token {i}");
+            next = likeliest(decoding.step(&[(0, next)]));
+        }
+    }
 }

@@ -43,7 +43,7 @@ impl Params {
 }
 
 fn draw(weights: &mut [f32], entry: &Entry, how: &Init, key: Key) {
-    if entry.path.rsplit('.').next() == Some("bias") {
+    if entry.path.ends_with("bias") || entry.path.ends_with("lora_B.weight") {
         weights.fill(0.0);
     } else if entry.shape.len() == 1 {
         weights.fill(1.0);

@@ -5,8 +5,10 @@
 //! a small autodiff graph in which objectives are written, and the gradients of those leaves go back into the engine.
 //! On any other device, and where activations are clamped, the plain twin builds the whole graph instead.
 
+pub mod adapter;
 mod device;
 mod fused;
+pub mod gguf;
 pub mod hf;
 mod init;
 mod layout;
@@ -33,5 +35,7 @@ pub use layout::{Entry, Layout};
 pub use net::{Arch, Inputs, Net, Outputs, Tokens, Want, build};
 pub use params::{Params, matches};
 pub use plain::PlainDecoder;
-pub use regimen_kernels::{Activation, Norm, Pick, Shape};
+pub use regimen_kernels::{
+    Activation, Lora, Norm, Pick, Positions, Projection, RopeScaling, Rotary, Shape, Targets,
+};
 pub use taps::{Clamp, Reading, Rule, Selection, Taps, Value, sites};

@@ -82,6 +82,12 @@ const TRAIN: &[Field] = &[
     Field::new("optimizer", Ty::Kind(&[Room::Optimizer]), "the arithmetic of a step")
         .or_standard()
         .aliases(&["optim"]),
+    Field::new(
+        "lora",
+        Ty::Table(LORA),
+        "train low-rank adapters beside frozen weights; adapters that the model has already are merged into it first",
+    )
+    .aliases(&["adapter", "peft"]),
     Field::new("max-grad-norm", Ty::Float, "clip the norm of the whole gradient to this; 0: no clipping")
         .or("1.0")
         .min(0.0),
@@ -122,6 +128,29 @@ const TRAIN: &[Field] = &[
     Field::new("controller", Ty::Map(&Ty::Kind(&[Room::Controller])), "what changes the stage while it runs"),
     Field::new("probe", Ty::Map(&Ty::Kind(&[Room::Probe])), "readings while training"),
     Field::new("eval", Ty::Table(EVAL), "what to measure at `eval-every` and at the end"),
+];
+
+/// Hu et al. 2021; the defaults are TRL's and PEFT's.
+const LORA: &[Field] = &[
+    Field::new("r", Ty::Count, "rank").or("16").min(1.0).max(65536.0).aliases(&["rank", "lora-r"]),
+    Field::new("alpha", Ty::Float, "the adapters' output is multiplied by alpha / r")
+        .or("32.0")
+        .above(0.0)
+        .aliases(&["lora-alpha"]),
+    Field::new(
+        "targets",
+        Ty::OneOrMany(&Ty::Str),
+        "projections that have an adapter: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or all-linear",
+    )
+    .or("\"all-linear\"")
+    .aliases(&["target-modules", "lora-target-modules"]),
+    Field::new("rslora", Ty::Bool, "multiply by alpha / √r instead (Kalajdzievski 2023)")
+        .or("false")
+        .aliases(&["use-rslora"])
+        .renamed(&[
+            ("dropout", "leave it out: without it the sampler's log-probs are the trainer's"),
+            ("lora-dropout", "leave it out: without it the sampler's log-probs are the trainer's"),
+        ]),
 ];
 
 const EVAL_STAGE: &[Field] =

@@ -44,7 +44,7 @@ fn made(size: Size, device: &Device) -> Result<Model> {
     weights::fill(net.params_mut(), layers);
     // nothing is ever read or written as text here; any tokenizer that fits will do
     let tokenizer = Tokenizer::char("0123456789+=", Unknown::Refuse)?;
-    Ok(Model { net, tokenizer })
+    Ok(Model::new(net, tokenizer))
 }
 
 fn read(folder: &Path, name: &str) -> Result<Vec<u8>> {

@@ -59,19 +59,19 @@ const F32: u64 = 4;
 
 /// The peak of a stage.
 pub fn memory(load: &Load) -> Memory {
-    let weights = F32 * load.parameters();
+    let (weights, trained) = (F32 * load.parameters(), F32 * load.trained());
     let trains = load.steps > 0;
     let mut memory = Memory {
-        weights: if trains { 3 * weights } else { weights },
+        weights: if trains { weights + 2 * trained } else { weights },
         casts: load.casts as u64 * weights,
         rest: PROGRAM + load.data_bytes,
         ..Memory::default()
     };
     if trains {
-        memory.optimizer = 2 * weights;
+        memory.optimizer = 2 * trained;
         memory.activations = activations(load);
         // weights and moments, as they are and as bytes of a file
-        memory.checkpoint = 5 * weights;
+        memory.checkpoint = weights + 4 * trained;
     }
     if load.decodes() {
         let shape = &load.shape;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use regimen_base::{Result, Split};
 use regimen_core::build::{Builder, micro_batch_tokens};
 use regimen_core::feed::{DataFeed, RolloutFeed, prompt_tokens};
-use regimen_core::model::Model;
+use regimen_core::model::{Model, Outline};
 use regimen_core::registry::{BuildCx, Registry, build};
-use regimen_core::run::Disk;
+use regimen_core::run::{Disk, Origin};
 use regimen_core::stage::Feed;
 use regimen_data::{Body, Example, ExampleId, Files, Role, Source, Tokenizer};
 use regimen_kernels::Layout;
-use regimen_nn::{Arch, Device, Shape, build as build_net, hf};
+use regimen_nn::hf::Family;
+use regimen_nn::{Arch, Device, Positions, Shape, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan, Start};
 
 use super::data::{self, Findings, Level, Shown};
@@ -58,6 +59,12 @@ impl Load {
     /// How many parameters the net has.
     pub fn parameters(&self) -> u64 {
         Layout::new(&self.shape).len() as u64
+    }
+
+    /// How many of them train: all, or the adapters.
+    pub fn trained(&self) -> u64 {
+        let base = Layout::new(&Shape { lora: None, ..self.shape.clone() }).len() as u64;
+        if self.shape.lora.is_some() { self.parameters() - base } else { base }
     }
 
     /// Whether the policy writes.
@@ -137,13 +144,6 @@ pub struct Examined {
     pub shown: Shown,
 }
 
-/// A net without its weights.
-#[derive(Clone)]
-struct Outline {
-    shape: Shape,
-    tokenizer: Tokenizer,
-}
-
 struct Known<'a> {
     builder: &'a Builder<'a>,
     resolved: &'a Resolved,
@@ -159,7 +159,12 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn stage(&mut self, node: &Node, plan: &StagePlan) -> Result<Load> {
-        let outline = self.start(&plan.from)?;
+        let mut outline = self.start(&plan.from)?;
+        if node.kind() == "train" {
+            // adapters do not change what a net computes, only what trains
+            let with = self.builder.adapted(node, tiny(&outline, self.builder.device)?)?;
+            outline.shape.lora = with.shape().lora.or(outline.shape.lora);
+        }
         for (_, from) in &plan.casts {
             self.start(from)?;
         }
@@ -242,14 +247,17 @@ impl Known<'_> {
             Start::Stage(id) => {
                 Ok(self.ends.get(id).cloned().expect("the plan lets a stage start from earlier ones only"))
             }
-            Start::Folder(path) => folder(path),
+            Start::Folder(path) => Origin::find(path)?.outline(),
             Start::Model => {
                 if let Some(fresh) = &self.fresh {
                     return Ok(fresh.clone());
                 }
                 let node = self.resolved.root().table("model");
-                let outline =
-                    if node.kind().is_empty() { folder(node.str("from"))? } else { self.fresh(node)? };
+                let outline = if node.kind().is_empty() {
+                    Origin::find(node.str("from"))?.outline()?
+                } else {
+                    self.fresh(node)?
+                };
                 self.fresh = Some(outline.clone());
                 Ok(outline)
             }
@@ -265,7 +273,8 @@ impl Known<'_> {
         let arch = build(&self.builder.registry.arch, node, &BuildCx::default())?;
         let shape = arch.shape(vocab);
         shape.check().map_err(|why| node.error(why))?;
-        Ok(Outline { shape, tokenizer })
+        let family = Family::of(&shape);
+        Ok(Outline { shape, tokenizer, family })
     }
 }
 
@@ -298,24 +307,6 @@ fn declares(node: &Node, field: &str) -> bool {
     node.spec().is_some_and(|spec| spec.fields.iter().any(|f| f.name == field))
 }
 
-/// Architecture and tokenizer of a checkpoint, without its weights.
-fn folder(path: &str) -> Result<Outline> {
-    let folder = std::path::Path::new(path);
-    let read = |name: &str| Disk.read(&folder.join(name));
-    let within = |e: regimen_base::Error| e.within(path.to_owned());
-    let config = String::from_utf8_lossy(&read("config.json")?).into_owned();
-    let shape = hf::read_config(&config).map_err(|e| e.within("config.json")).map_err(within)?.shape;
-    let settings = read("tokenizer_config.json").ok();
-    let mut tokenizer =
-        Tokenizer::from_json(&read("tokenizer.json")?, settings.as_deref()).map_err(within)?;
-    if tokenizer.chat_template().is_none()
-        && let Ok(template) = read("chat_template.jinja")
-    {
-        tokenizer = tokenizer.with_chat_template(&String::from_utf8_lossy(&template));
-    }
-    Ok(Outline { shape, tokenizer })
-}
-
 /// A net that reads and writes the same tokens, and is as small as can be.
 fn tiny(outline: &Outline, device: &Device) -> Result<Model> {
     let shape = Shape {
@@ -327,10 +318,12 @@ fn tiny(outline: &Outline, device: &Device) -> Result<Model> {
         head_dim: 8,
         ffn: 8,
         tied: true,
+        positions: Positions::rotary(1e4),
+        lora: None,
         ..outline.shape.clone()
     };
     let net = build_net(&Arch::Decoder(shape), device)?;
-    Ok(Model { net, tokenizer: outline.tokenizer.clone() })
+    Ok(Model::new(net, outline.tokenizer.clone()))
 }
 
 /// What one step takes from a stream.
@@ -403,7 +396,7 @@ fn data_bytes(stage: &Node) -> Result<u64> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use regimen_kernels::{Activation, Norm};
+    use regimen_kernels::{Activation, Norm, Positions};
 
     /// A stage of a small model.
     pub fn load() -> Load {
@@ -418,10 +411,14 @@ pub mod tests {
             norm: Norm::Rms,
             activation: Activation::SwiGlu,
             norm_eps: 1e-5,
-            rope_theta: 10_000.0,
+            positions: Positions::rotary(10_000.0),
             qk_norm: false,
             tied: true,
             attention_bias: false,
+            output_bias: false,
+            mlp_bias: false,
+            parallel: false,
+            lora: None,
             max_positions: 256,
         };
         Load {

@@ -1,11 +1,14 @@
-//! `regimen inspect CKPT`: architecture, tensors and whether their numbers are sound.
+//! `regimen inspect CKPT`: architecture, tensors and whether their numbers are sound; of checkpoints, PEFT folders and
+//! GGUF files.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use regimen_base::{Error, Exit, Result};
+use regimen_core::model::Outline;
 use regimen_core::run::digest;
-use regimen_data::Tokenizer;
-use regimen_nn::hf::{self, Found, TensorFile};
+use regimen_nn::gguf::Gguf;
+use regimen_nn::hf::{Found, TensorFile};
 use serde_json::{Value, json};
 
 use crate::failure::{Outcome, Stop};
@@ -29,16 +32,16 @@ impl Args {
     pub fn go(self) -> Outcome {
         let target = self.named.find()?;
         let folder = target.folder().display().to_string();
-        let within = |e: Error| e.within(folder.clone());
-        let bytes = target.read("model.safetensors").map_err(within)?;
-        let file = TensorFile::read(&bytes).map_err(|e| e.within("model.safetensors")).map_err(within)?;
-        let tensors: Vec<Tensor> =
-            file.tensors().iter().map(|(name, found)| Tensor::of(name, found)).collect();
+        let weights = target.weights().map_err(|e| e.within(folder.clone()))?;
+        let mut tensors = Vec::new();
+        for (name, bytes) in &weights {
+            tensors.extend(tensors_of(bytes).map_err(|e| e.within(name.clone()).within(folder.clone()))?);
+        }
         let mut out = out::open();
         if self.json {
-            writeln!(out, "{:#}", as_json(&target, &bytes, &tensors)?)?;
+            writeln!(out, "{:#}", as_json(&target, &weights, &tensors)?)?;
         } else {
-            write!(out, "{}{}", about(&target, &bytes, &tensors)?, table(&tensors))?;
+            write!(out, "{}{}", about(&target, &weights, &tensors)?, table(&tensors))?;
         }
         out.flush()?;
         match tensors.iter().find(|t| t.broken > 0) {
@@ -59,6 +62,26 @@ impl Args {
     }
 }
 
+/// Files of weights, by name.
+type Weights = [(String, Vec<u8>)];
+
+/// The tensors of a safetensors or a GGUF file.
+fn tensors_of(bytes: &[u8]) -> Result<Vec<Tensor>> {
+    if !bytes.starts_with(b"GGUF") {
+        let file = TensorFile::read(bytes)?;
+        let one = |(name, found): (&String, &Found)| {
+            Tensor::of(name, &format!("{:?}", found.dtype), &found.shape, found.to_f32())
+        };
+        return Ok(file.tensors().iter().map(one).collect());
+    }
+    let file = Gguf::read(bytes)?;
+    let one = |(name, found): (&String, &regimen_nn::gguf::Tensor)| {
+        let kind = found.kind().map_or_else(|| format!("type {}", found.type_id), |kind| format!("{kind:?}"));
+        Tensor::of(name, &kind, &found.shape, found.to_f32().ok())
+    };
+    Ok(file.tensors().iter().map(one).collect())
+}
+
 /// What is known of one tensor.
 struct Tensor {
     name: String,
@@ -75,17 +98,16 @@ struct Tensor {
 }
 
 impl Tensor {
-    fn of(name: &str, found: &Found) -> Self {
-        let values = found.to_f32();
+    fn of(name: &str, dtype: &str, shape: &[usize], values: Option<Vec<f32>>) -> Self {
         let readable = values.is_some();
         let values = values.unwrap_or_default();
         let finite = || values.iter().filter(|v| v.is_finite()).map(|&v| f64::from(v));
         let n = finite().count();
         Self {
             name: name.to_owned(),
-            dtype: format!("{:?}", found.dtype).to_lowercase(),
-            shape: found.shape.clone(),
-            len: found.shape.iter().product(),
+            dtype: dtype.to_lowercase(),
+            shape: shape.to_vec(),
+            len: shape.iter().product(),
             rms: (finite().map(|v| v * v).sum::<f64>() / n.max(1) as f64).sqrt(),
             largest: finite().map(f64::abs).fold(0.0, f64::max),
             broken: values.len() - n,
@@ -104,7 +126,7 @@ fn together(tensors: &[Tensor]) -> (usize, f64, usize) {
     (tensors.iter().map(|t| t.len).sum(), square.sqrt(), tensors.iter().map(|t| t.broken).sum())
 }
 
-fn about(target: &Target, bytes: &[u8], tensors: &[Tensor]) -> Result<String> {
+fn about(target: &Target, weights: &Weights, tensors: &[Tensor]) -> Result<String> {
     let (len, norm, broken) = together(tensors);
     let mut lines = vec![("checkpoint", target.folder().display().to_string())];
     if let Some(checkpoint) = target.checkpoint() {
@@ -117,8 +139,8 @@ fn about(target: &Target, bytes: &[u8], tensors: &[Tensor]) -> Result<String> {
     } else {
         lines.push(("digests", "none: it was not written by regimen".to_owned()));
     }
-    let config = String::from_utf8_lossy(&target.read("config.json")?).into_owned();
-    let shape = hf::read_config(&config).map_err(|e| e.within("config.json"))?.shape;
+    let Outline { shape, tokenizer, family } = target.outline()?;
+    lines.push(("family", family.class.to_owned()));
     lines.push((
         "decoder",
         format!(
@@ -133,25 +155,20 @@ fn about(target: &Target, bytes: &[u8], tensors: &[Tensor]) -> Result<String> {
             if shape.tied { "tied" } else { "untied" }
         ),
     ));
-    if let Ok(json) = target.read("tokenizer.json") {
-        let settings = target.read("tokenizer_config.json").ok();
-        let tokenizer =
-            Tokenizer::from_json(&json, settings.as_deref()).map_err(|e| e.within("tokenizer.json"))?;
-        let template = if tokenizer.chat_template().is_some() { "with" } else { "without" };
-        lines.push(("tokenizer", format!("{} tokens, {template} a chat template", tokenizer.vocab_size())));
-    }
+    let template = if tokenizer.chat_template().is_some() { "with" } else { "without" };
+    lines.push(("tokenizer", format!("{} tokens, {template} a chat template", tokenizer.vocab_size())));
     lines.push((
         "weights",
         format!(
             "{} numbers in {}, {}",
             number::count(len as f64),
             number::plural(tensors.len(), "tensor"),
-            number::bytes(bytes.len() as f64)
+            number::bytes(weights.iter().map(|(_, bytes)| bytes.len() as f64).sum())
         ),
     ));
     lines.push(("norm", format!("{norm:.4}")));
     lines.push(("not finite", if broken == 0 { "none".to_owned() } else { broken.to_string() }));
-    lines.push(("digest", digest(bytes)));
+    lines.extend(weights.iter().map(|(name, bytes)| ("digest", format!("{name} {}", digest(bytes)))));
     let lines: Vec<String> = lines.into_iter().map(|(name, value)| format!("{name:<11} {value}")).collect();
     Ok(lines.join("\n") + "\n\n")
 }
@@ -173,9 +190,15 @@ fn table(tensors: &[Tensor]) -> String {
     table.render()
 }
 
-fn as_json(target: &Target, bytes: &[u8], tensors: &[Tensor]) -> Result<Value> {
-    let config: Value = serde_json::from_slice(&target.read("config.json")?)
-        .map_err(|e| Error::data(format!("config.json: {e}")))?;
+fn as_json(target: &Target, weights: &Weights, tensors: &[Tensor]) -> Result<Value> {
+    let config: Value = match target.read("config.json") {
+        Ok(config) => {
+            serde_json::from_slice(&config).map_err(|e| Error::data(format!("config.json: {e}")))?
+        }
+        Err(_) => Value::Null,
+    };
+    let digests: BTreeMap<&str, String> =
+        weights.iter().map(|(name, bytes)| (name.as_str(), digest(bytes))).collect();
     let (len, norm, broken) = together(tensors);
     let tensor = |t: &Tensor| json!({ "name": t.name, "dtype": t.dtype, "shape": t.shape, "rms": t.rms, "largest": t.largest, "not_finite": t.broken });
     Ok(json!({
@@ -186,7 +209,7 @@ fn as_json(target: &Target, bytes: &[u8], tensors: &[Tensor]) -> Result<Value> {
         "parameters": len,
         "norm": norm,
         "not_finite": broken,
-        "digest": digest(bytes),
+        "digests": digests,
         "tensors": tensors.iter().map(tensor).collect::<Vec<_>>(),
     }))
 }

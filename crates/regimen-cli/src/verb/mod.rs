@@ -9,12 +9,14 @@ mod completions;
 mod data;
 mod eval;
 mod explain;
+mod export;
 mod generate;
 mod inspect;
 mod list;
 mod ls;
 mod paper;
 mod papers;
+mod merge;
 mod plan;
 mod resume;
 mod reward;
@@ -67,6 +69,10 @@ pub enum Verb {
     Verify(verify::Args),
     /// Compare two sets of runs, seed by seed
     Compare(compare::Args),
+    /// Write a model for other programs
+    Export(export::Args),
+    /// Make adapters part of the weights
+    Merge(merge::Args),
     /// List runs
     Ls(ls::Args),
     /// Look after the outputs of stages that runs share
@@ -97,6 +103,8 @@ impl Verb {
             Self::Paper(args) => args.go(),
             Self::Verify(args) => args.go(),
             Self::Compare(args) => args.go(),
+            Self::Export(args) => args.go(),
+            Self::Merge(args) => args.go(),
             Self::Ls(args) => args.go(),
             Self::Cache(args) => args.go(),
             Self::Completions(args) => args.go(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::device_class;
 use crate::build::{Builder, data_paths_of};
-use crate::run::{Disk, digest, program_digest};
+use crate::run::{Disk, Origin, digest, program_digest};
 
 /// Keys of a run's stages, in their order.
 #[derive(Default)]
@@ -75,7 +75,10 @@ fn fresh(builder: &Builder, model: &Node) -> Result<String> {
 }
 
 fn folder(path: &str) -> Result<String> {
-    let files: Vec<String> = Disk.digests(Path::new(path))?.into_values().collect();
+    let mut files: Vec<String> = Vec::new();
+    for path in Origin::find(path)?.paths()? {
+        files.extend(Disk.digests(&path)?.into_values());
+    }
     Ok(digest(json!(files).to_string().as_bytes()))
 }
 

@@ -19,8 +19,8 @@ use crate::generate::Generator;
 use crate::model::Model;
 use crate::registry::Registry;
 use crate::run::{
-    Cache, Checkpoint, Clock, DeviceClass, Disk, Found, LedgerRow, Manifest, RunDir, StageDir, Status,
-    digest, host_facts, peak_memory, program_digest,
+    Cache, Checkpoint, Clock, DeviceClass, Disk, Found, LedgerRow, Manifest, Origin, RunDir, StageDir,
+    Status, digest, host_facts, peak_memory, program_digest,
 };
 use crate::stage::{End, Progress, Stage, train};
 use inputs::Inputs;
@@ -273,7 +273,7 @@ impl Regimen<'_> {
     ) -> Result<(Stage, Option<u64>)> {
         let policy = match newest {
             Some(checkpoint) => Model::read(&|name| checkpoint.read(name), self.device)?,
-            None => self.start(&plan.from)?,
+            None => self.builder().adapted(node, self.start(&plan.from)?)?,
         };
         let casts = self.casts(node, plan)?;
         let mut stage = self.builder().stage(node, plan, policy, casts)?;
@@ -310,12 +310,12 @@ impl Regimen<'_> {
             Start::Model => {
                 let node = self.resolved.root().table("model");
                 if node.kind().is_empty() {
-                    return self.folder(node.str("from"));
+                    return Origin::find(node.str("from"))?.model(self.device);
                 }
                 let builder = self.builder();
                 builder.fresh(builder.tokenizer()?)
             }
-            Start::Folder(path) => self.folder(path),
+            Start::Folder(path) => Origin::find(path)?.model(self.device),
             Start::Stage(id) => {
                 let stages = self.dir.stages()?;
                 let dir = stages.iter().find(|s| s.id() == id);
@@ -325,10 +325,6 @@ impl Regimen<'_> {
                 Model::read(&|name| checkpoint.read(name), self.device)
             }
         }
-    }
-
-    fn folder(&self, path: &str) -> Result<Model> {
-        read_folder(path, self.files, self.device)
     }
 
     /// Evaluates at a stage's end. Where it is interrupted nothing is written, and the resumed run begins it again.
@@ -350,15 +346,6 @@ impl Regimen<'_> {
         self.observer.evaluated(dir.id(), &results);
         Ok(Outcome::Complete)
     }
-}
-
-/// A model from a folder in Hugging Face's layout.
-///
-/// # Errors
-/// What is missing or wrong there.
-pub fn read_folder(path: &str, files: &dyn Files, device: &Device) -> Result<Model> {
-    let folder = std::path::Path::new(path);
-    Model::read(&|name| files.read(&folder.join(name)), device).map_err(|e| e.within(path.to_owned()))
 }
 
 /// What decides the last bits here.

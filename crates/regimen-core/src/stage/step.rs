@@ -74,7 +74,8 @@ impl Stage {
         let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
         let (params, grads) = self.policy.net.params_and_grads();
         self.optimizer.step(params, grads, StepCx { lr, scale });
-        if let Some(bad) = first_not_finite(params.flat()) {
+        let trained = params.train_ranges();
+        if let Some(bad) = trained.into_iter().find_map(|range| first_not_finite(&params.flat()[range])) {
             return Err(self.diverged("a weight", f64::from(bad)));
         }
         drop(part);

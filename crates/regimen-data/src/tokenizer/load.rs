@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regimen_base::{Error, Result};
 use serde_json::{Map, Value};
 use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::specials::Special;
 use super::vocabulary::{MAX_ID, Spelling, Vocabulary};
@@ -40,6 +41,10 @@ impl Tokenizer {
         let alphabet = alphabet(&root, model, &vocabulary);
         let specials = Specials::new(added(&root, &mut vocabulary)?);
         let unk = unknown(model, &vocabulary);
+        let byte_level = is_byte_level(model) && root.get("normalizer").is_none_or(Value::is_null);
+        if is_byte_level(model) {
+            fill_bytes(&mut root, vocabulary.len());
+        }
         // only now that no id is absurd: the library makes tables as long as the highest
         let pipeline =
             tokenizers::from_json(&root.to_string()).map_err(|e| wrong(&format!("tokenizer.json: {e}")))?;
@@ -49,7 +54,7 @@ impl Tokenizer {
             specials: Arc::new(specials),
             alphabet: alphabet.map(Arc::new),
             local: root.get("normalizer").is_none_or(Value::is_null),
-            byte_level: is_byte_level(model) && root.get("normalizer").is_none_or(Value::is_null),
+            byte_level,
             adds_bos: false,
             bos: None,
             eos: None,
@@ -114,6 +119,15 @@ fn first_added(pipeline: &PipelineTokenizer) -> Option<u32> {
 fn wrong(why: &str) -> Error {
     Error::data(format!("the tokenizer cannot be read: {why}"))
         .remedy("take tokenizer.json and tokenizer_config.json of one and the same checkpoint")
+}
+
+/// The library wants a token for every byte; some vocabularies (SmolLM2's) lack a few that no text holds. They get ids
+/// past the vocabulary, which [`Tokenizer`] refuses when a text does hold one.
+fn fill_bytes(root: &mut Value, first: usize) {
+    let Some(vocab) = root.pointer_mut("/model/vocab").and_then(Value::as_object_mut) else { return };
+    let missing: BTreeSet<String> = ByteLevel::alphabet().iter().map(|c| String::from(*c)).collect();
+    let missing = missing.into_iter().filter(|name| !vocab.contains_key(name)).collect::<Vec<_>>();
+    vocab.extend(missing.into_iter().enumerate().map(|(i, name)| (name, Value::from(first + i))));
 }
 
 fn is_byte_level(model: &Value) -> bool {

@@ -2,6 +2,7 @@
 
 mod bpe;
 mod files;
+mod gguf;
 mod load;
 mod own;
 mod pieces;
@@ -16,6 +17,7 @@ use regimen_base::{Error, Result};
 use serde_json::{Map, Value};
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer};
 
+pub use gguf::GgufVocabulary;
 pub use own::Unknown;
 pub(crate) use specials::{Piece, Specials};
 pub use stream::DecodeStream;
@@ -187,6 +189,13 @@ impl Tokenizer {
             done.map_err(|e| Error::data(format!("the tokenizer failed: {e}")))?;
             ids.extend(found.drain(..).map(PipelineToken::id));
         }
+        if let Some(at) = ids.iter().position(|id| *id as usize >= self.vocab_size()) {
+            return Err(Error::data(format!(
+                "the tokenizer has no token for a byte of {:?}",
+                near(text, at)
+            ))
+            .remedy("remove the control character from the text"));
+        }
         Ok(ids)
     }
 
@@ -207,6 +216,12 @@ impl Tokenizer {
             .remedy("remove it from the text")),
         }
     }
+}
+
+/// The beginning of a text that cannot be encoded, from a control character on where it has one.
+fn near(text: &str, token: usize) -> String {
+    let at = text.find(|c: char| c.is_control() && !c.is_whitespace());
+    text.chars().skip(at.map_or(token, |at| text[..at].chars().count())).take(12).collect()
 }
 
 impl std::fmt::Debug for Tokenizer {

@@ -2,7 +2,7 @@
 
 use super::{Segment, Slot, TASK_ROWS, Worker};
 use crate::attention::{KeysValues, attend, attend_one, padded};
-use crate::block::{FeedScratch, PackedLayer, feed_forward, norm_rows, project_out, project_qkv};
+use crate::block::{FeedScratch, PackedLayer, feed_forward, feed_norm, norm_rows, project_out, project_qkv};
 use crate::gemm::{From, PackedMatrix, rows_by_packed};
 use crate::par::{Block, Shared};
 use crate::plan::Plan;
@@ -55,18 +55,7 @@ impl Engine<'_> {
             &mut w.att[..rows * s.q_width()],
         );
         for (l, (at, packed)) in self.plan.layers.iter().zip(self.layers).enumerate() {
-            project_qkv(
-                qkv,
-                None,
-                x,
-                &mut w.normed,
-                s,
-                at,
-                &packed.qkv,
-                self.weights,
-                &w.positions,
-                self.table,
-            );
+            project_qkv(qkv, None, x, &mut w.normed, s, at, packed, self.weights, &w.positions, self.table);
             let mut r = 0;
             for segment in segments {
                 // SAFETY: a slot belongs to one segment, a segment to one task.
@@ -82,7 +71,8 @@ impl Engine<'_> {
                 );
                 r += n;
             }
-            project_out(mid, x, att, rows, s, &packed.o);
+            project_out(mid, x, att, s, at, packed, self.weights);
+            feed_norm(&mut w.normed, x, mid, s, at, self.weights);
             let scratch = FeedScratch { normed: &mut w.normed, inner: &mut w.inner, act: &mut w.act };
             feed_forward(x, mid, rows, scratch, s, at, packed, self.weights);
         }
@@ -116,7 +106,12 @@ impl Engine<'_> {
             // SAFETY: a slot belongs to one segment, a segment to one task.
             let len = unsafe { self.slots.read(segment.slot, 1)[0].len };
             for (i, &id) in segment.ids.iter().enumerate() {
-                w.x[r * d..(r + 1) * d].copy_from_slice(&table[id as usize * d..][..d]);
+                let x = &mut w.x[r * d..(r + 1) * d];
+                x.copy_from_slice(&table[id as usize * d..][..d]);
+                if let Some(learned) = self.plan.positions {
+                    let place = &self.weights[learned + (len + i) * d..][..d];
+                    x.iter_mut().zip(place).for_each(|(x, p)| *x += p);
+                }
                 w.positions.push((len + i) as u32);
                 r += 1;
             }

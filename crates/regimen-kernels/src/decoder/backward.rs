@@ -6,7 +6,8 @@
 
 use super::chunk::Chunk;
 use super::layer::{balanced, block, blocks, joined};
-use super::weigh::{TrainedNorm, parts, weigh};
+use super::parts::Parts;
+use super::weigh::{TrainedNorm, weigh};
 use super::{Decoder, Group, Upstream, grow};
 use crate::gemm::{ROW_BLOCK, STRIP};
 use crate::grads::Grads;
@@ -21,6 +22,8 @@ impl Decoder {
     pub fn backward(&mut self, weights: &[f32], upstream: &Upstream, grads: &mut Grads) {
         assert!(self.kept.all, "backward follows forward, not forward_only");
         self.kept.all = false;
+        let trained = self.plan.entries.iter().zip(&self.frozen).filter(|(_, frozen)| !**frozen);
+        grads.touch(trained.map(|(range, _)| range.clone()));
         self.head_backward(weights, upstream, grads);
         self.final_norm_backward(weights, grads);
         let chunks = self.chunks();
@@ -84,6 +87,12 @@ impl Decoder {
         for (panels, width) in f.panels.iter_mut().zip([s.ffn, d, a, d]) {
             grow(panels, width.div_ceil(LANES) * LANES * cap);
         }
+        if let Some(lora) = &s.lora {
+            for (product, parts) in [1, 2, 1, 3].into_iter().enumerate() {
+                grow(&mut f.strips[4 + product], parts * lora.rank.div_ceil(STRIP) * LANES * cap);
+                grow(&mut f.panels[4 + product], parts * lora.rank.div_ceil(LANES) * LANES * cap);
+            }
+        }
         f.stats.iter_mut().for_each(|s| s.resize(s.len().max(cap), [0.0; 2]));
         for worker in &mut self.workers {
             grow(&mut worker.dinner, ROW_BLOCK * iw);
@@ -109,7 +118,7 @@ impl Decoder {
         });
         let Some(trained) = TrainedNorm::new(at, &|start| self.is_frozen(start)) else { return };
         let stats = &self.flow.stats[0][..n];
-        let out = Shared::new(grads.flat_mut());
+        let out = Shared::new(grads.touched_mut());
         par::each(d.div_ceil(LANES), |_, task| {
             let columns = (task * LANES, LANES.min(d - task * LANES));
             // SAFETY: one range of columns a task.
@@ -120,12 +129,10 @@ impl Decoder {
     fn layer_backward(&mut self, l: usize, groups: &[Group], weights: &[f32], grads: &mut Grads) {
         let whole = joined(groups);
         let frozen = |start: usize| self.is_frozen(start);
-        let parts = parts(&self.shape, &self.plan.layers[l], frozen);
+        let parts = Parts::new(&self.shape, &self.plan.layers[l], frozen);
         let (n, f, k) = (self.batch.len(), &mut self.flow, &self.kept);
         let [dnormed0, dnormed1] = &mut f.dnormed;
         let [stats0, stats1] = &mut f.stats;
-        let [down, inner, out, qkv] = &mut f.strips;
-        let [act, normed0, att, normed1] = &mut f.panels;
         let chunk = Chunk {
             shape: &self.shape,
             at: &self.plan.layers[l],
@@ -150,8 +157,8 @@ impl Decoder {
             datt: Shared::new(&mut f.datt),
             dqkv: Shared::new(&mut f.dqkv),
             dqk: Shared::new(&mut f.dqk),
-            strips: [Shared::new(down), Shared::new(inner), Shared::new(out), Shared::new(qkv)],
-            panels: [Shared::new(act), Shared::new(normed0), Shared::new(att), Shared::new(normed1)],
+            strips: f.strips.each_mut().map(|s| Shared::new(s)),
+            panels: f.panels.each_mut().map(|p| Shared::new(p)),
             workers: Shared::new(&mut self.workers),
         };
         if balanced(groups) {
@@ -162,19 +169,27 @@ impl Decoder {
         weigh(&chunk, grads);
     }
 
+    /// Tokens' rows of the embedding, and their places' rows of learned positions.
     fn embedding_grad(&self, grads: &mut Grads) {
-        if self.is_frozen(self.plan.embed) {
-            return;
+        if !self.is_frozen(self.plan.embed) {
+            self.rows_grad(self.plan.embed, &self.batch.ids, grads);
         }
-        let (d, ids, dx, start) = (self.shape.width, &self.batch.ids, &self.flow.dx, self.plan.embed);
-        let out = Shared::new(grads.flat_mut());
+        if let Some(start) = self.plan.positions.filter(|start| !self.is_frozen(*start)) {
+            self.rows_grad(start, &self.batch.positions, grads);
+        }
+    }
+
+    /// Adds each token's dx to row `rows[token]` of the table at `start`, in the tokens' order.
+    fn rows_grad(&self, start: usize, rows: &[u32], grads: &mut Grads) {
+        let (d, dx) = (self.shape.width, &self.flow.dx);
+        let out = Shared::new(grads.touched_mut());
         let columns = d.div_ceil(2 * par::threads()).div_ceil(LANES).max(2) * LANES;
         par::each(d.div_ceil(columns), |_, task| {
             let (first, width) = (task * columns, columns.min(d - task * columns));
             let _part = span("embedding");
-            for (&id, dx) in ids.iter().zip(dx.chunks_exact(d)) {
+            for (&row, dx) in rows.iter().zip(dx.chunks_exact(d)) {
                 // SAFETY: one range of columns a task.
-                let g = unsafe { out.part(start + id as usize * d + first, width) };
+                let g = unsafe { out.part(start + row as usize * d + first, width) };
                 g.iter_mut().zip(&dx[first..first + width]).for_each(|(g, x)| *g += x);
             }
         });

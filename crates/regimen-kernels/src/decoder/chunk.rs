@@ -4,15 +4,15 @@
 use std::ops::Range;
 
 use super::layer::{block, blocks};
-use super::weigh::Parts;
+use super::parts::Parts;
 use super::{Batch, Group, Worker};
 use crate::activation::activation_backward;
 use crate::attention::{self, HeadGroup, Saved};
-use crate::block::{PackedLayer, norm_rows};
-use crate::gemm::{From, rows_by_packed, write_strips};
+use crate::block::{PackedLayer, feed_norm, norm_rows};
+use crate::gemm::{STRIP, write_strips};
 use crate::norm::norm_backward;
 use crate::par::{Block, Crew, Shared};
-use crate::plan::LayerAt;
+use crate::plan::{DOWN, INNER, LayerAt, OUTPUT, QKV};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
 use crate::simd::{LANES, Simd, simd};
@@ -43,8 +43,8 @@ pub(super) struct Chunk<'a> {
     pub datt: Shared<'a>,
     pub dqkv: Shared<'a>,
     pub dqk: Shared<'a>,
-    pub strips: [Shared<'a>; 4],
-    pub panels: [Shared<'a>; 4],
+    pub strips: [Shared<'a>; 8],
+    pub panels: [Shared<'a>; 8],
     pub workers: Shared<'a, Worker>,
 }
 
@@ -61,24 +61,44 @@ impl Chunk<'_> {
         self.rows.len()
     }
 
-    /// Leaves `x[rows, row]` as the left operand of a product's weight gradients, if any is trained.
-    fn left(&self, product: usize, x: &[f32], row: usize, first: usize) {
-        for p in self.parts.matrices.iter().filter(|p| p.product == product) {
+    /// dx of a product from dy[rows, row]; leaves dy as the left operand of the product's weight gradients, and the
+    /// gradient of an adapter's inner state as the left operand of its own.
+    fn back(&self, product: usize, dx: Block<'_>, dy: &[f32], row: usize, first: usize, du: &mut Vec<f32>) {
+        let linear = &self.packed.products[product];
+        for p in self.parts.left(product) {
             let from = p.strip * self.cap() * LANES;
-            write_strips(self.strips[product].after(from), self.cap(), first, x, row, p.column, p.width);
+            write_strips(self.strips[product].after(from), self.cap(), first, dy, row, p.column, p.width);
+        }
+        linear.back(dx, dy, row, du);
+        let Some(adapter) = &linear.adapter else { return };
+        let (wide, rank) = (adapter.columns(), adapter.rank());
+        for (i, column) in (0..wide).step_by(rank).enumerate() {
+            let from = i * rank.div_ceil(STRIP) * self.cap() * LANES;
+            write_strips(self.strips[4 + product].after(from), self.cap(), first, du, wide, column, rank);
         }
     }
 
-    /// Leaves `x[rows, width]` as the right operand, if any is trained.
+    /// Leaves a product's input x[rows, width] as the right operand of its weight gradients, and an adapter's inner
+    /// state as that of its own.
     fn right(&self, product: usize, x: &[f32], width: usize, first: usize) {
-        if self.parts.matrices.iter().any(|p| p.product == product) {
-            write_panels(self.panels[product], x, width, first, self.cap());
+        if self.parts.right(product) {
+            write_panels(self.panels[product], x, width, width, first, self.cap());
+        }
+        let Some(adapter) = &self.packed.products[product].adapter else { return };
+        let (wide, rank) = (adapter.columns(), adapter.rank());
+        if x.is_empty() {
+            return;
+        }
+        let u = adapter.reduce(x, width, x.len() / width);
+        for (i, column) in (0..wide).step_by(rank).enumerate() {
+            let to = self.panels[4 + product].after(i * rank.div_ceil(LANES) * self.cap() * LANES);
+            write_panels(to, &u[column..], wide, rank, first, self.cap());
         }
     }
 
     /// Through down, activation, up and norm to the middle of the block; then to attention's output.
     fn feed_forward(&self, crew: Crew, all: &Range<usize>) {
-        let (s, packed) = (self.shape, self.packed);
+        let s = self.shape;
         let (d, f, iw, a) = (s.width, s.ffn, s.inner_width(), s.q_width());
         let count = blocks(crew, all);
         crew.each(count, |worker, task| {
@@ -97,26 +117,27 @@ impl Chunk<'_> {
             };
             match &self.at.mlp {
                 Some(mlp) => {
-                    let x = &self.mid[row * d..(row + rows) * d];
+                    let mid = &self.mid[row * d..(row + rows) * d];
+                    let below = &self.x[row * d..(row + rows) * d];
+                    let x = if s.parallel { below } else { mid };
                     let inner = &self.inner[row * iw..(row + rows) * iw];
                     let (act, dinner) = (&mut w.act[..rows * f], &mut w.dinner[..rows * iw]);
-                    self.left(0, dy, d, c);
-                    rows_by_packed(Block::new(act, rows, f, f), From::Zero, dy, d, &packed.down, 0);
+                    self.back(DOWN, Block::new(act, rows, f, f), dy, d, c, &mut w.du);
                     activation_backward(dinner, inner, act, f, s.activation);
-                    self.right(0, act, f, c);
-                    self.left(1, dinner, iw, c);
-                    rows_by_packed(Block::new(dnormed, rows, d, d), From::Zero, dinner, iw, &packed.inner, 0);
+                    self.right(DOWN, act, f, c);
+                    self.back(INNER, Block::new(dnormed, rows, d, d), dinner, iw, c, &mut w.du);
                     let (weight, _) = mlp.norm.of(self.weights, d);
                     norm_backward(dmid, Some(dy), dnormed, x, d, weight, s.norm_eps, s.norm, stats);
                     let normed = &mut w.normed[..rows * d];
-                    norm_rows(normed, x, s, mlp.norm, self.weights);
-                    self.right(1, normed, d, c);
+                    feed_norm(normed, below, mid, s, self.at, self.weights);
+                    self.right(INNER, normed, d, c);
                 }
                 None => dmid.copy_from_slice(dy),
             }
-            self.left(2, dmid, d, c);
-            rows_by_packed(Block::new(datt, rows, a, a), From::Zero, dmid, d, &packed.o, 0);
-            self.right(2, &self.att[row * a..(row + rows) * a], a, c);
+            // parallel parts read the same input, so the feed-forward part's gradient does not pass through attention
+            let dout = if s.parallel { dy } else { &*dmid };
+            self.back(OUTPUT, Block::new(datt, rows, a, a), dout, d, c, &mut w.du);
+            self.right(OUTPUT, &self.att[row * a..(row + rows) * a], a, c);
         });
     }
 
@@ -172,14 +193,13 @@ impl Chunk<'_> {
             let heads = s.heads + s.kv_heads;
             rope(dqkv, w, heads, s.head_dim, &batch.positions[r..r + rows], self.table, true);
             self.head_norms(dqkv, row, c, rows);
-            self.left(3, dqkv, w, c);
-            rows_by_packed(Block::new(dnormed, rows, d, d), From::Zero, dqkv, w, &self.packed.qkv, 0);
+            self.back(QKV, Block::new(dnormed, rows, d, d), dqkv, w, c, &mut scratch.du);
             let x = &self.x[row * d..(row + rows) * d];
             let (weight, _) = at.norm.of(self.weights, d);
             norm_backward(dx, Some(dmid), dnormed, x, d, weight, s.norm_eps, s.norm, stats);
             let normed = &mut scratch.normed[..rows * d];
             norm_rows(normed, x, s, at.norm, self.weights);
-            self.right(3, normed, d, c);
+            self.right(QKV, normed, d, c);
         });
     }
 
@@ -206,20 +226,29 @@ impl Chunk<'_> {
 }
 
 simd!(
-    /// Copies rows x[·, width] to rows `first`.. of panels [width / 16][cap][16], zero padded.
-    pub(super) fn write_panels(panels: Shared<'_>, x: &[f32], width: usize, first: usize, cap: usize)
+    /// Copies rows of `width` floats of x, `row` apart, to rows `first`.. of panels [width / 16][cap][16], zero padded.
+    pub(super) fn write_panels(panels: Shared<'_>, x: &[f32], row: usize, width: usize, first: usize, cap: usize)
         => write_panels_body in "copying");
 
 #[inline(always)]
-fn write_panels_body<V: Simd>(panels: Shared<'_>, x: &[f32], width: usize, first: usize, cap: usize) {
-    let rows = x.len() / width;
+fn write_panels_body<V: Simd>(
+    panels: Shared<'_>,
+    x: &[f32],
+    row: usize,
+    width: usize,
+    first: usize,
+    cap: usize,
+) {
+    // the last row may end early
+    let rows = x.len().div_ceil(row);
+    assert!(rows == 0 || (rows - 1) * row + width <= x.len());
     for (v, i) in (0..width).step_by(LANES).enumerate() {
         let part = LANES.min(width - i);
         // SAFETY: rows of this task.
         let out = unsafe { panels.part((v * cap + first) * LANES, rows * LANES) }.as_mut_ptr();
         for r in 0..rows {
-            // SAFETY: `part` floats of row r of x; one row of the panel.
-            unsafe { V::load_part(x.as_ptr().add(r * width + i), part).store(out.add(r * LANES)) };
+            // SAFETY: `part` floats of row r of x, checked above; one row of the panel.
+            unsafe { V::load_part(x.as_ptr().add(r * row + i), part).store(out.add(r * LANES)) };
         }
     }
 }

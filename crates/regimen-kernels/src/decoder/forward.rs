@@ -49,6 +49,11 @@ impl Decoder {
             b.positions.extend(0..w[1] - w[0]);
         }
         group_documents(&b.starts, &mut b.groups);
+        let bound = if self.plan.positions.is_some() { self.shape.max_positions } else { usize::MAX };
+        assert!(
+            longest as usize <= bound,
+            "a document has at most as many tokens as there are learned positions"
+        );
         self.table.reach(longest as usize);
         self.picks.list.clear();
         self.picks.positions.clear();
@@ -86,6 +91,11 @@ impl Decoder {
         let table = &weights[self.plan.embed..];
         for (x, &id) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.ids) {
             x.copy_from_slice(&table[id as usize * d..][..d]);
+        }
+        let Some(learned) = self.plan.positions else { return };
+        for (x, &position) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.positions) {
+            let place = &weights[learned + position as usize * d..][..d];
+            x.iter_mut().zip(place).for_each(|(x, p)| *x += p);
         }
     }
 

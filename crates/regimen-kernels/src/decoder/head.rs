@@ -230,7 +230,7 @@ impl Decoder {
         par::each(count.div_ceil(HEAD_ROWS), |_, task| {
             let (r, rows) = (task * HEAD_ROWS, HEAD_ROWS.min(count - task * HEAD_ROWS));
             write_strips(to_strips, count, r, &dlogits[r * v..(r + rows) * v], v, 0, v);
-            write_panels(to_panels, &x[r * d..(r + rows) * d], d, r, count);
+            write_panels(to_panels, &x[r * d..(r + rows) * d], d, d, r, count);
         });
         let (strips, panels) = (&self.flow.strips[0], &self.flow.panels[0]);
         let out = Shared::new(grads.head_mut(self.plan.head, v * d));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Batch, Group, Worker};
 use crate::attention::{self, HeadGroup};
-use crate::block::{FeedScratch, PackedLayer, feed_forward, project_out, project_qkv};
+use crate::block::{FeedScratch, PackedLayer, feed_forward, feed_norm, project_out, project_qkv};
 use crate::gemm::ROW_BLOCK;
 use crate::par::{Crew, Shared, threads};
 use crate::plan::LayerAt;
@@ -74,7 +74,7 @@ impl Layer<'_> {
                     &mut scratch.normed,
                     s,
                     self.at,
-                    &self.packed.qkv,
+                    self.packed,
                     self.weights,
                     &self.batch.positions[r..r + rows],
                     self.table,
@@ -118,7 +118,9 @@ impl Layer<'_> {
                 let w = &mut self.workers.part(worker, 1)[0];
                 let mid = self.mid.part(row * d, rows * d);
                 let att = self.att.read(row * a, rows * a);
-                project_out(mid, self.x.read(row * d, rows * d), att, rows, s, &self.packed.o);
+                let x = self.x.read(row * d, rows * d);
+                project_out(mid, x, att, s, self.at, self.packed, self.weights);
+                feed_norm(&mut w.normed, x, mid, s, self.at, self.weights);
                 let inner =
                     if self.keep { self.inner.part(row * iw, rows * iw) } else { &mut w.inner[..rows * iw] };
                 let scratch = FeedScratch { normed: &mut w.normed, inner, act: &mut w.act };

@@ -5,7 +5,7 @@ mod gradients;
 mod plain;
 
 use super::{Decoder, Pick, Rows, Upstream};
-use crate::{Activation, Grads, Layout, Norm, Shape};
+use crate::{Activation, Grads, Layout, Lora, Norm, Positions, Projection, Rotary, Shape, Targets};
 
 fn noise(n: usize, seed: u64, scale: f32) -> Vec<f32> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -29,16 +29,57 @@ fn base() -> Shape {
         norm: Norm::Rms,
         activation: Activation::SwiGlu,
         norm_eps: 1e-5,
-        rope_theta: 1e4,
+        positions: Positions::rotary(1e4),
         qk_norm: false,
         tied: false,
         attention_bias: false,
+        output_bias: false,
+        mlp_bias: false,
+        parallel: false,
+        lora: None,
         max_positions: 64,
     }
 }
 
+fn gpt2() -> Shape {
+    Shape {
+        norm: Norm::Layer,
+        activation: Activation::GeluTanh,
+        attention_bias: true,
+        output_bias: true,
+        mlp_bias: true,
+        positions: Positions::Learned,
+        tied: true,
+        kv_heads: 4,
+        ..base()
+    }
+}
+
+fn neox() -> Shape {
+    let rotary = Rotary { theta: 1e4, dims: Some(4), scaling: None };
+    Shape {
+        activation: Activation::Gelu,
+        positions: Positions::Rotary(rotary),
+        tied: false,
+        parallel: true,
+        head_dim: 16,
+        ..gpt2()
+    }
+}
+
+fn lora(targets: Targets) -> Lora {
+    Lora { rank: 3, alpha: 5.0, rslora: true, targets }
+}
+
 fn variants() -> Vec<Shape> {
+    use Projection::{Down, Gate, K, O, Q, V};
     vec![
+        gpt2(),
+        neox(),
+        Shape { parallel: true, mlp_bias: true, ..base() },
+        Shape { lora: Some(lora(Projection::ALL.into_iter().collect())), ..base() },
+        Shape { lora: Some(lora([Q, V, Gate].into_iter().collect())), qk_norm: true, tied: true, ..base() },
+        Shape { lora: Some(lora([K, O, Down].into_iter().collect())), ..neox() },
         base(),
         Shape { qk_norm: true, tied: true, ..base() },
         Shape { norm: Norm::Layer, activation: Activation::Gelu, attention_bias: true, ..base() },

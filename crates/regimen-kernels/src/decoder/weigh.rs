@@ -1,39 +1,17 @@
-//! The weight gradients of one layer over a chunk of rows: which there are, and the tasks that add them.
+//! The weight gradients of one layer over a chunk of rows: the tasks that add them.
 
 use super::chunk::Chunk;
+use super::parts::{Bias, Matrix};
 use crate::gemm::{STRIP, TASK_STRIPS, tn_strips};
 use crate::grads::Grads;
 use crate::norm::{bias_grad, norm_backward, norm_weight_grad};
 use crate::par::{self, Shared};
-use crate::plan::{LayerAt, NormAt};
-use crate::shape::{Norm, Shape};
+use crate::plan::NormAt;
+use crate::shape::Norm;
 use crate::simd::LANES;
 
 /// Columns of a norm's gradient that a task computes.
 const NORM_COLUMNS: usize = 2 * LANES;
-
-/// A weight gradient dW[width, k] += dyᵀ·x of columns `column..` of dy, at `start` of the flat gradients.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    /// Which strips and panels: 0 down, 1 inner, 2 output, 3 qkv.
-    pub product: usize,
-    pub column: usize,
-    pub width: usize,
-    k: usize,
-    start: usize,
-    /// First of its strips.
-    pub strip: usize,
-}
-
-/// What of a layer is trained.
-pub(super) struct Parts {
-    pub matrices: Vec<Part>,
-    /// Which norm: 0 before the feed-forward part, 1 before attention.
-    norms: Vec<(usize, TrainedNorm)>,
-    /// (column in qkv, width, start).
-    biases: Vec<(usize, usize, usize)>,
-    head_norms: Vec<(usize, usize, usize)>,
-}
 
 /// What of a norm is trained.
 #[derive(Clone, Copy, Debug)]
@@ -71,45 +49,12 @@ impl TrainedNorm {
     }
 }
 
-/// The trained entries of a layer; neighbours in the flat vector become one product.
-pub(super) fn parts(s: &Shape, at: &LayerAt, frozen: impl Fn(usize) -> bool) -> Parts {
-    let (d, f, qw, kw) = (s.width, s.ffn, s.q_width(), s.kv_width());
-    let mut entries = vec![(2, 0, d, qw, at.o)];
-    if let Some(mlp) = &at.mlp {
-        entries.push((0, 0, d, f, mlp.down));
-        entries.extend((0..s.inner_width() / f).map(|i| (1, i * f, f, d, mlp.inner + i * f * d)));
-    }
-    let qkv = [(0, qw), (qw, kw), (qw + kw, kw)];
-    entries.extend(qkv.map(|(column, width)| (3, column, width, d, at.qkv + column * d)));
-    let mut matrices: Vec<Part> = Vec::new();
-    for (product, column, width, k, start) in entries.into_iter().filter(|e| !frozen(e.4)) {
-        match matrices.last_mut() {
-            Some(p) if p.product == product && p.column + p.width == column => p.width += width,
-            Some(p) if p.product == product => {
-                let strip = p.strip + p.width.div_ceil(STRIP);
-                matrices.push(Part { product, column, width, k, start, strip });
-            }
-            _ => matrices.push(Part { product, column, width, k, start, strip: 0 }),
-        }
-    }
-    let norms = [Some((1, at.norm)), at.mlp.map(|m| (0, m.norm))];
-    let norms = norms.into_iter().flatten().filter_map(|(i, at)| Some((i, TrainedNorm::new(at, &frozen)?)));
-    let bias = |b: usize| qkv.map(|(column, width)| (column, width, b + column));
-    let heads = |(q, k): (usize, usize)| [(0, qw, q), (qw, kw, k)];
-    Parts {
-        matrices,
-        norms: norms.collect(),
-        biases: at.qkv_bias.into_iter().flat_map(bias).filter(|b| !frozen(b.2)).collect(),
-        head_norms: at.qk_norm.into_iter().flat_map(heads).filter(|h| !frozen(h.2)).collect(),
-    }
-}
-
 /// A task of the weight gradients.
 enum Weigh {
     /// Rows i..i + m of a matrix.
-    Matrix(Part, usize, usize),
+    Matrix(Matrix, usize, usize),
     Norm(usize, TrainedNorm, usize),
-    Bias(usize, usize, usize),
+    Bias(Bias),
     HeadNorm(usize, usize, usize),
 }
 
@@ -125,8 +70,8 @@ pub(super) fn weigh(chunk: &Chunk, grads: &mut Grads) {
     for (which, at) in &parts.norms {
         tasks.extend((0..d).step_by(NORM_COLUMNS).map(|first| Weigh::Norm(*which, *at, first)));
     }
-    tasks.extend(parts.biases.iter().map(|b| Weigh::Bias(b.0, b.1, b.2)));
-    let out = Shared::new(grads.flat_mut());
+    tasks.extend(parts.biases.iter().map(|b| Weigh::Bias(*b)));
+    let out = Shared::new(grads.touched_mut());
     par::each(tasks.len(), |_, task| chunk.weigh(&tasks[task], out));
 }
 
@@ -138,21 +83,26 @@ impl Chunk<'_> {
         unsafe {
             match *task {
                 Weigh::Matrix(p, i, m) => {
-                    let first = (p.strip + i / STRIP) * cap * LANES;
-                    let strips = self.strips[p.product].read(first, m.div_ceil(STRIP) * cap * LANES);
-                    let panels = self.panels[p.product].read(0, p.k.div_ceil(LANES) * cap * LANES);
+                    let ((left, strip), (right, panel)) = (p.left, p.right);
+                    let strips = (strip + i / STRIP) * cap * LANES;
+                    let strips = self.strips[left].read(strips, m.div_ceil(STRIP) * cap * LANES);
+                    let panels = panel * cap * LANES;
+                    let panels = self.panels[right].read(panels, p.k.div_ceil(LANES) * cap * LANES);
                     tn_strips(out.part(p.start + i * p.k, m * p.k), m, p.k, strips, panels, cap, n);
                 }
                 Weigh::Norm(which, at, first) => {
                     let width = NORM_COLUMNS.min(d - first);
-                    let x = if which == 0 { self.mid } else { self.x };
+                    let x = if which == 0 && !s.parallel { self.mid } else { self.x };
                     let from = (self.level + self.rows.start) * d;
                     let (dy, stats) = (self.dnormed[which].read(0, n * d), self.stats[which].read(0, n));
                     at.add(out, (first, width), dy, &x[from..from + n * d], d, stats);
                 }
-                Weigh::Bias(column, width, start) => {
-                    let w = s.qkv_width();
-                    bias_grad(out.part(start, width), self.dqkv.read(0, n * w), w, column);
+                Weigh::Bias(b) => {
+                    for (i, column) in (0..b.width).step_by(STRIP).enumerate() {
+                        let width = STRIP.min(b.width - column);
+                        let strip = self.strips[b.product].read((b.strip + i) * cap * LANES, n * LANES);
+                        bias_grad(out.part(b.start + column, width), strip, LANES, 0);
+                    }
                 }
                 Weigh::HeadNorm(column, width, start) => {
                     self.head_norm_grad(column, width, out.part(start, s.head_dim));

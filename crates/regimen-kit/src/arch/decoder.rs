@@ -2,7 +2,7 @@
 
 use regimen_base::Result;
 use regimen_core::registry::{Arch, BuildCx, Piece};
-use regimen_nn::{Activation, Norm, Shape};
+use regimen_nn::{Activation, Norm, Positions, Rotary, Shape};
 use regimen_recipe::{Field, KindSpec, Node, Room, Ty};
 
 /// The recipe's description of a decoder; the vocabulary comes from the tokenizer.
@@ -36,6 +36,13 @@ const FIELDS: &[Field] = &[
         .or("swiglu"),
     Field::new("qk-norm", Ty::Bool, "RMS-normalise queries and keys").or("false"),
     Field::new("attention-bias", Ty::Bool, "biases on queries, keys and values").or("false"),
+    Field::new("output-bias", Ty::Bool, "a bias on attention's output").or("false"),
+    Field::new("mlp-bias", Ty::Bool, "biases in the MLP").or("false"),
+    Field::new("parallel", Ty::Bool, "attention and MLP read the same input, as in GPT-NeoX")
+        .or("false")
+        .aliases(&["use-parallel-residual"]),
+    Field::new("positions", Ty::Choice(&["rotary", "learned"]), "how a token's place enters").or("rotary"),
+    Field::new("rotary-dims", Ty::Count, "numbers of a head that are turned; absent: all").min(2.0),
     Field::new("tied", Ty::Bool, "the head shares the embedding's weights")
         .or("false")
         .aliases(&["tie-word-embeddings"]),
@@ -51,7 +58,7 @@ pub(super) const PIECE: Piece<dyn Arch> = Piece {
     spec: KindSpec::new(
         Room::Arch,
         "decoder",
-        "Llama-style causal decoder: rotary positions, grouped queries, pre-norm blocks",
+        "causal decoder of pre-norm blocks: Llama's kind by default, with the options of Qwen, GPT-2 and GPT-NeoX",
         FIELDS,
     )
     .source("Touvron et al. 2023 (arXiv:2302.13971); GQA arXiv:2305.13245; ReLU² arXiv:2109.08668")
@@ -59,6 +66,11 @@ pub(super) const PIECE: Piece<dyn Arch> = Piece {
     .standard(),
     build,
 };
+
+fn positions(node: &Node) -> Positions {
+    let rotary = Rotary { theta: node.f32("rope-theta"), dims: node.opt_usize("rotary-dims"), scaling: None };
+    if node.str("positions") == "learned" { Positions::Learned } else { Positions::Rotary(rotary) }
+}
 
 fn build(node: &Node, _: &BuildCx) -> Result<Box<dyn Arch>> {
     let (width, heads) = (node.usize("width"), node.usize("heads"));
@@ -81,11 +93,15 @@ fn build(node: &Node, _: &BuildCx) -> Result<Box<dyn Arch>> {
         norm: if node.str("norm") == "rms" { Norm::Rms } else { Norm::Layer },
         activation,
         norm_eps: node.f32("norm-eps"),
-        rope_theta: node.f32("rope-theta"),
+        positions: positions(node),
         qk_norm: node.bool("qk-norm"),
         tied: node.bool("tied"),
         attention_bias: node.bool("attention-bias"),
+        output_bias: node.bool("output-bias"),
+        mlp_bias: node.bool("mlp-bias"),
+        parallel: node.bool("parallel"),
         max_positions: node.usize("max-positions"),
+        lora: None,
     };
     shape.check().map_err(|what| node.error(what))?;
     Ok(Box::new(Decoder(shape)))

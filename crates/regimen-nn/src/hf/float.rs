@@ -17,7 +17,7 @@ fn halves(bytes: &[u8]) -> impl Iterator<Item = u16> {
 }
 
 /// IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
-fn from_f16(h: u16) -> f32 {
+pub(crate) fn from_f16(h: u16) -> f32 {
     let sign = u32::from(h >> 15) << 31;
     let exponent = u32::from(h >> 10 & 0x1f);
     let fraction = u32::from(h & 0x3ff);

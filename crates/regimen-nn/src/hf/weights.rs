@@ -1,62 +1,127 @@
-//! A net's weights ↔ safetensors with Hugging Face's names, strictly.
+//! A net's weights ↔ safetensors with its family's names, strictly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regimen_base::{Error, Result};
+use regimen_kernels::Shape;
 
+use super::family::Family;
+use super::stored::Stored;
 use super::tensors::{Found, TensorFile, write_tensors};
-use crate::layout::Entry;
 use crate::params::Params;
 
-/// The tied output projection under its own name: some checkpoints store the embedding twice.
-const HEAD: &str = "lm_head.weight";
-const EMBEDDING: &str = "model.embed_tokens.weight";
+const REMEDY: &str = "check that config.json and the weights belong together";
 
-/// Reads every parameter from a safetensors file (f32, bf16 or f16). `params` is left as it was when anything fails.
+/// Gathers the weights of a checkpoint, file by file. What the layout has beyond the family's tensors (adapters) stays
+/// as it was.
+pub struct WeightReader {
+    stored: BTreeMap<String, Stored>,
+    family: &'static Family,
+    seen: BTreeSet<String>,
+    /// A tied head that a file holds under its own name.
+    twin: Option<Vec<f32>>,
+    flat: Vec<f32>,
+}
+
+impl WeightReader {
+    /// For a net of this family and shape.
+    pub fn new(family: &'static Family, shape: &Shape, params: &Params) -> Self {
+        let stored = (family.tensors)(shape).into_iter().map(|s| (s.name.clone(), s)).collect();
+        Self { stored, family, seen: BTreeSet::new(), twin: None, flat: params.flat().to_vec() }
+    }
+
+    /// Takes the tensors of one safetensors file (f32, bf16 or f16).
+    ///
+    /// # Errors
+    /// One message, naming the tensor, when one is unknown, there twice, of a wrong shape, of a wrong number format, or
+    /// holds a NaN or an infinity; and what [`TensorFile::read`] refuses.
+    pub fn file(&mut self, bytes: &[u8], params: &Params) -> Result<()> {
+        let file = TensorFile::read(bytes)?;
+        for (name, found) in file.tensors() {
+            if is_constant(name) {
+                continue;
+            }
+            let Some(known) = self.find(name) else {
+                self.twin(name, found)?;
+                continue;
+            };
+            let stored = &self.stored[&known];
+            let numbers = numbers(name, &stored.shape, found)?;
+            stored.scatter(numbers, params, &mut self.flat);
+            if !self.seen.insert(known) {
+                return Err(Error::data(format!("tensor `{name}` is there twice")).remedy(REMEDY));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the weights into the net, which was left alone until now.
+    ///
+    /// # Errors
+    /// When a tensor is missing, or a tied head is not the embedding.
+    pub fn finish(self, params: &mut Params) -> Result<()> {
+        if let Some(missing) = self.stored.values().find(|s| !self.seen.contains(&s.name)) {
+            let what = format!("tensor `{}` {:?} is missing", missing.name, missing.shape);
+            return Err(Error::data(what).remedy(REMEDY));
+        }
+        let [head, embedding] = self.family.head;
+        let own = self.stored.get(embedding).and_then(|e| params.layout().find(&e.parts[0].path));
+        if let (Some(twin), Some(own)) = (&self.twin, own)
+            && *twin != self.flat[own.range.clone()]
+        {
+            return Err(Error::data(format!(
+                "config.json ties `{head}` to `{embedding}`, but the file holds two different tensors"
+            ))
+            .remedy("set \"tie_word_embeddings\": false in config.json"));
+        }
+        params.replace(self.flat);
+        Ok(())
+    }
+
+    /// By its name, or by the name without the part that stands for the model below the head.
+    fn find(&self, name: &str) -> Option<String> {
+        let names = [name.to_owned(), format!("{}{name}", self.family.prefix)];
+        names.into_iter().find(|name| self.stored.contains_key(name))
+    }
+
+    fn twin(&mut self, name: &str, found: &Found<'_>) -> Result<()> {
+        let [head, embedding] = self.family.head;
+        let Some(embedding) = self.stored.get(embedding).filter(|_| name == head || name == "lm_head.weight")
+        else {
+            return Err(
+                Error::data(format!("tensor `{name}` is not part of this architecture")).remedy(REMEDY)
+            );
+        };
+        self.twin = Some(numbers(name, &embedding.shape, found)?);
+        Ok(())
+    }
+}
+
+/// Tables that old checkpoints store.
+fn is_constant(name: &str) -> bool {
+    [".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+/// All tensors of one safetensors file.
 ///
 /// # Errors
-/// One message, naming the tensor, when one is missing, unknown, of a wrong shape, of a wrong number format, or holds
-/// a NaN or an infinity; and what [`TensorFile::read`] refuses.
-pub fn read_weights(bytes: &[u8], params: &mut Params) -> Result<()> {
-    let file = TensorFile::read(bytes)?;
-    refuse_extra(&file, params)?;
-    let mut flat = vec![0.0; params.len()];
-    for entry in params.layout().entries() {
-        let found = file.tensors().get(&entry.path).ok_or_else(|| missing(entry))?;
-        flat[entry.range.clone()].copy_from_slice(&numbers(&entry.path, &entry.shape, found)?);
-    }
-    check_tied_twin(&file, params, &flat)?;
-    params.flat_mut().copy_from_slice(&flat);
-    Ok(())
+/// As [`WeightReader`]; `params` is left as it was then.
+pub fn read_weights(bytes: &[u8], family: &'static Family, shape: &Shape, params: &mut Params) -> Result<()> {
+    let mut reader = WeightReader::new(family, shape, params);
+    reader.file(bytes, params)?;
+    reader.finish(params)
 }
 
-/// All parameters as a safetensors file with Hugging Face's names, f32, ordered by name.
-pub fn write_weights(params: &Params) -> Vec<u8> {
+/// All parameters but adapters' as a safetensors file with the family's names, f32, ordered by name.
+pub fn write_weights(family: &'static Family, shape: &Shape, params: &Params) -> Vec<u8> {
     // `transformers` refuses files that do not say which framework's axes they follow
     let notes = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-    let entries = params.layout().entries().iter();
-    write_tensors(
-        entries.map(|e| (e.path.as_str(), e.shape.clone(), &params.flat()[e.range.clone()])),
-        &notes,
-    )
-}
-
-fn missing(entry: &Entry) -> Error {
-    Error::data(format!("tensor `{}` {:?} is missing", entry.path, entry.shape))
-        .remedy("check that config.json and the weights belong together")
-}
-
-fn refuse_extra(file: &TensorFile<'_>, params: &Params) -> Result<()> {
-    let known = |name: &str| {
-        params.layout().find(name).is_some()
-            || name.ends_with("rotary_emb.inv_freq") // a constant that old checkpoints store
-            || (name == HEAD && params.layout().find(EMBEDDING).is_some())
-    };
-    match file.tensors().keys().find(|name| !known(name)) {
-        None => Ok(()),
-        Some(name) => Err(Error::data(format!("tensor `{name}` is not part of this architecture"))
-            .remedy("check that config.json and the weights belong together")),
-    }
+    let stored = (family.or_other(shape).tensors)(shape);
+    let numbers: Vec<_> = stored.iter().map(|s| s.gather(params)).collect();
+    let tensors = stored.iter().zip(&numbers).map(|(s, n)| (s.name.as_str(), s.shape.clone(), &**n));
+    write_tensors(tensors, &notes)
 }
 
 fn numbers(name: &str, shape: &[usize], found: &Found<'_>) -> Result<Vec<f32>> {
@@ -65,14 +130,20 @@ fn numbers(name: &str, shape: &[usize], found: &Found<'_>) -> Result<Vec<f32>> {
             "tensor `{name}` has shape {:?}, the architecture wants {shape:?}",
             found.shape
         ))
-        .remedy("check that config.json and the weights belong together"));
+        .remedy(REMEDY));
     }
     let numbers = found.to_f32().ok_or_else(|| {
         Error::data(format!("tensor `{name}` is of type {:?}, not F32, BF16 or F16", found.dtype))
             .remedy("save the checkpoint unquantised")
     })?;
+    finite(name, shape, &numbers)?;
+    Ok(numbers)
+}
+
+/// Errs when a tensor holds a NaN or an infinity.
+pub(crate) fn finite(name: &str, shape: &[usize], numbers: &[f32]) -> Result<()> {
     match numbers.iter().position(|v| !v.is_finite()) {
-        None => Ok(numbers),
+        None => Ok(()),
         Some(at) => {
             Err(Error::data(format!("tensor `{name}` holds {} at {:?}", numbers[at], place(at, shape)))
                 .remedy("go back to an earlier checkpoint"))
@@ -87,88 +158,110 @@ fn place(mut at: usize, shape: &[usize]) -> Vec<usize> {
     place
 }
 
-/// With a tied head the file may hold it as well, but then as the same numbers.
-fn check_tied_twin(file: &TensorFile<'_>, params: &Params, flat: &[f32]) -> Result<()> {
-    let (None, Some(twin), Some(embedding)) =
-        (params.layout().find(HEAD), file.tensors().get(HEAD), params.layout().find(EMBEDDING))
-    else {
-        return Ok(());
-    };
-    if numbers(HEAD, &embedding.shape, twin)? == flat[embedding.range.clone()] {
-        Ok(())
-    } else {
-        Err(Error::data(format!(
-            "config.json ties `{HEAD}` to `{EMBEDDING}`, but the file holds two different tensors"
-        ))
-        .remedy("set \"tie_word_embeddings\": false in config.json"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::Layout;
+    use crate::net::Arch;
+    use crate::testing::{randomise, shapes};
+
+    const EMBEDDING: &str = "model.embed_tokens.weight";
+    const HEAD: &str = "lm_head.weight";
+
+    /// The smallest tied decoder of the family `regimen`: an embedding, an attention block and norms.
+    fn shape() -> Shape {
+        let shape = shapes().into_iter().find(|s| s.ffn == 0).expect("there is one");
+        Shape { tied: true, layers: 1, ..shape }
+    }
 
     fn params() -> Params {
-        let named = [(EMBEDDING, vec![3, 2]), ("model.norm.weight", vec![2])];
-        let mut params = Params::zeros(Layout::new(named.map(|(path, shape)| (path.to_owned(), shape))));
-        for (i, w) in params.flat_mut().iter_mut().enumerate() {
-            *w = i as f32 - 2.5;
-        }
+        let mut params = Params::zeros(Arch::Decoder(shape()).layout());
+        randomise(&mut params);
         params
     }
 
-    fn read(tensors: &[(&str, Vec<usize>, &[f32])]) -> Result<()> {
-        read_weights(&write_tensors(tensors.iter().cloned(), &BTreeMap::new()), &mut params())
+    fn read(bytes: &[u8], params: &mut Params) -> Result<()> {
+        read_weights(bytes, Family::of(&shape()), &shape(), params)
     }
 
-    fn refused(tensors: &[(&str, Vec<usize>, &[f32])]) -> String {
-        read(tensors).expect_err("it should be refused").what
-    }
+    type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-    const E: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-    const N: [f32; 2] = [1.0, 1.0];
+    /// The message for a file that was changed.
+    fn refused(change: impl Fn(&mut Tensors)) -> String {
+        let params = params();
+        let entries = params.layout().entries().iter();
+        let mut tensors: Tensors = entries
+            .map(|e| (e.path.clone(), (e.shape.clone(), params.flat()[e.range.clone()].to_vec())))
+            .collect();
+        change(&mut tensors);
+        let views =
+            tensors.iter().map(|(name, (shape, values))| (name.as_str(), shape.clone(), values.as_slice()));
+        let bytes = write_tensors(views, &BTreeMap::new());
+        let mut kept = params.clone();
+        match read(&bytes, &mut kept) {
+            Ok(()) => "read".to_owned(),
+            Err(e) => {
+                assert_eq!(kept, params, "a failed read changes nothing");
+                e.what
+            }
+        }
+    }
 
     #[test]
     fn a_round_trip_keeps_every_bit() {
-        let mut fresh = Params::zeros(params().layout().clone());
-        read_weights(&write_weights(&params()), &mut fresh).expect("it was just written");
-        assert_eq!(fresh, params());
+        for shape in shapes() {
+            let mut params = Params::zeros(Arch::Decoder(shape.clone()).layout());
+            randomise(&mut params);
+            let family = Family::of(&shape);
+            let bytes = write_weights(family, &shape, &params);
+            let mut fresh = params.clone();
+            let base = Arch::Decoder(Shape { lora: None, ..shape.clone() }).layout().len();
+            fresh.flat_mut()[..base].fill(0.0);
+            read_weights(&bytes, family, &shape, &mut fresh).expect("it was just written");
+            assert!(fresh == params, "{family:?}");
+        }
     }
 
     #[test]
     fn each_fault_has_its_message() {
-        let norm = ("model.norm.weight", vec![2], &N[..]);
-        let embedding = (EMBEDDING, vec![3, 2], &E[..]);
+        let width = shape().width;
         assert_eq!(
-            refused(std::slice::from_ref(&norm)),
-            "tensor `model.embed_tokens.weight` [3, 2] is missing"
+            refused(|t| drop(t.remove(EMBEDDING))),
+            format!("tensor `model.embed_tokens.weight` [37, {width}] is missing")
         );
         assert_eq!(
-            refused(&[(EMBEDDING, vec![2, 3], &E), norm.clone()]),
-            "tensor `model.embed_tokens.weight` has shape [2, 3], the architecture wants [3, 2]"
+            refused(|t| t.get_mut(EMBEDDING).expect("there").0 = vec![width, 37]),
+            format!(
+                "tensor `model.embed_tokens.weight` has shape [{width}, 37], the architecture wants [37, {width}]"
+            )
         );
         assert_eq!(
-            refused(&[embedding.clone(), norm.clone(), ("extra", vec![1], &[0.0])]),
+            refused(|t| drop(t.insert("extra".to_owned(), (vec![1], vec![0.0])))),
             "tensor `extra` is not part of this architecture"
         );
-        let nan = [1.0, 2.0, 3.0, f32::NAN, 5.0, 6.0];
         assert_eq!(
-            refused(&[(EMBEDDING, vec![3, 2], &nan), norm.clone()]),
+            refused(|t| t.get_mut(EMBEDDING).expect("there").1[width + 1] = f32::NAN),
             "tensor `model.embed_tokens.weight` holds NaN at [1, 1]"
         );
-        assert!(
-            refused(&[embedding.clone(), norm.clone(), (HEAD, vec![3, 2], &[0.0; 6])])
-                .contains("two different tensors")
+        let twin = |t: &Tensors| t[EMBEDDING].clone();
+        assert_eq!(refused(|t| drop(t.insert(HEAD.to_owned(), twin(t)))), "read");
+        let other = |t: &Tensors| (twin(t).0, vec![0.0; 37 * width]);
+        assert!(refused(|t| drop(t.insert(HEAD.to_owned(), other(t)))).contains("two different tensors"));
+        assert_eq!(
+            refused(|t| drop(
+                t.insert("model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(), (vec![1], vec![1.0]))
+            )),
+            "read"
         );
-        assert_eq!(read(&[embedding, norm, (HEAD, vec![3, 2], &E)]), Ok(()));
     }
 
     #[test]
-    fn a_failed_read_changes_nothing() {
-        let mut kept = params();
-        let half = write_tensors([(EMBEDDING, vec![3, 2], &E[..])], &BTreeMap::new());
-        assert!(read_weights(&half, &mut kept).is_err());
-        assert_eq!(kept, params());
+    fn names_may_lack_the_head_or_come_twice() {
+        let bare = |t: &mut Tensors| {
+            *t = std::mem::take(t).into_iter().map(|(n, v)| (n.replacen("model.", "", 1), v)).collect();
+        };
+        assert_eq!(refused(bare), "read");
+        let twice =
+            |t: &mut Tensors| drop(t.insert("norm.weight".to_owned(), t["model.norm.weight"].clone()));
+        assert_eq!(refused(twice), "tensor `norm.weight` is there twice");
     }
 }

@@ -24,10 +24,12 @@ impl Pass<'_> {
         let site = |name: &str| format!("blocks.{layer}.{name}");
         let x = self.tap(&site("resid.pre"), "btd", x_btd)?;
         let normed = self.norm(&format!("{path}.input_layernorm"), x.clone());
+        let below = x.clone();
         let mut x = x + self.attention(layer, normed)?;
         if self.shape.ffn > 0 {
             x = self.tap(&site("resid.mid"), "btd", x)?;
-            let normed = self.norm(&format!("{path}.post_attention_layernorm"), x.clone());
+            let read = if self.shape.parallel { below } else { x.clone() };
+            let normed = self.norm(&format!("{path}.post_attention_layernorm"), read);
             x = x + self.mlp(layer, normed)?;
         }
         self.tap(&site("resid.post"), "btd", x)

@@ -2,7 +2,7 @@
 
 use burn::{Bool, Int, Tensor, TensorData};
 use regimen_base::Result;
-use regimen_kernels::Shape;
+use regimen_kernels::{Positions, Shape};
 
 use super::rope::Rope;
 use super::weights::Weights;
@@ -50,7 +50,12 @@ impl<'a> Pass<'a> {
             ids[slot] = i64::from(*id);
         }
         let table = self.weights.matrix("model.embed_tokens.weight");
-        table.select(0, self.ints(ids)).reshape([self.documents(), self.longest, self.shape.width])
+        let x = table.select(0, self.ints(ids)).reshape([self.documents(), self.longest, self.shape.width]);
+        if self.shape.positions != Positions::Learned {
+            return x;
+        }
+        let places = self.weights.matrix("model.embed_positions.weight").narrow(0, 0, self.longest);
+        x + places.unsqueeze_dim(0)
     }
 
     /// Where each token lies among the padded positions.
@@ -64,15 +69,23 @@ impl<'a> Pass<'a> {
         Tensor::from_data(TensorData::new(values, [length]), &self.device)
     }
 
-    /// x·Wᵀ over the last axis, plus the bias where there is one.
+    /// x·Wᵀ over the last axis, plus the bias and the adapter where there are such.
     pub(super) fn linear(&self, path: &str, x_btd: Tensor<3>) -> Tensor<3> {
         let [documents, longest, width] = x_btd.dims();
         let weight = self.weights.matrix(&format!("{path}.weight"));
         let out = weight.dims()[0];
-        let y = x_btd.reshape([documents * longest, width]).matmul(weight.transpose());
+        let x = x_btd.reshape([documents * longest, width]);
+        let y = x.clone().matmul(weight.transpose());
         let y = match self.weights.vector(&format!("{path}.bias")) {
             Some(bias) => y + bias.unsqueeze(),
             None => y,
+        };
+        let y = match &self.shape.lora {
+            Some(lora) if self.weights.vector(&format!("{path}.lora_A.weight")).is_some() => {
+                let [a, b] = ["A", "B"].map(|m| self.weights.matrix(&format!("{path}.lora_{m}.weight")));
+                y + x.matmul(a.transpose()).matmul(b.transpose()).mul_scalar(lora.scale())
+            }
+            _ => y,
         };
         y.reshape([documents, longest, out])
     }

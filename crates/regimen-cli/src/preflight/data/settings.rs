@@ -16,7 +16,7 @@ struct Usual {
 pub fn learning_rate(stage: &Node, plan: &StagePlan, loaded: bool, findings: &mut Findings) {
     let lr = stage.f64("lr");
     let draws = stage.map("stream").iter().any(|(_, s)| s.opt_table("rollout").is_some());
-    let adapter = stage.to_json().get("adapter").is_some_and(|a| !a.is_null());
+    let adapter = stage.to_json().get("lora").is_some_and(|a| !a.is_null());
     let fresh = matches!(plan.from, Start::Model) && !loaded;
     let usual = match (loaded || !fresh, draws, adapter) {
         (true, _, true) => Usual { what: "an adapter", least: 1e-6, most: 5e-3, like: "2e-4" },

@@ -1,6 +1,6 @@
 //! The same decoder, plainly, in f64.
 
-use crate::{Activation, Layout, Norm, Shape};
+use crate::{Activation, Layout, Norm, Positions, Shape};
 
 /// Hidden states behind the final norm.
 pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts: &[u32]) -> Vec<Vec<f64>> {
@@ -21,6 +21,18 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
             })
             .collect()
     };
+    // a projection with its bias and its adapter
+    let project = |x: &[f64], path: &str| -> Vec<f64> {
+        let mut y = lin(x, p(&format!("{path}.weight")));
+        if let Some(b) = opt(&format!("{path}.bias")) {
+            y.iter_mut().zip(b).for_each(|(y, b)| *y += b);
+        }
+        if let (Some(a), Some(lora)) = (opt(&format!("{path}.lora_A.weight")), &s.lora) {
+            let more = lin(&lin(x, a), p(&format!("{path}.lora_B.weight")));
+            y.iter_mut().zip(more).for_each(|(y, m)| *y += f64::from(lora.scale()) * m);
+        }
+        y
+    };
     let mut hidden = Vec::new();
     for doc in starts.windows(2) {
         let (a, b) = (doc[0] as usize, doc[1] as usize);
@@ -28,16 +40,19 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
             .iter()
             .map(|&id| p("model.embed_tokens.weight")[id as usize * s.width..][..s.width].to_vec())
             .collect();
+        if s.positions == Positions::Learned {
+            let places = p("model.embed_positions.weight").chunks(s.width);
+            for (x, place) in xs.iter_mut().zip(places) {
+                x.iter_mut().zip(place).for_each(|(x, p)| *x += p);
+            }
+        }
         for l in 0..s.layers {
             let at = |n: &str| format!("model.layers.{l}.{n}");
             let mut qkv: Vec<[Vec<f64>; 3]> = Vec::new();
             for (pos, x) in xs.iter().enumerate() {
                 let h = norm(x, &at("input_layernorm"));
                 let part = |n: &str, heads: usize, turn: bool| -> Vec<f64> {
-                    let mut y = lin(&h, p(&at(&format!("self_attn.{n}_proj.weight"))));
-                    if let Some(b) = opt(&at(&format!("self_attn.{n}_proj.bias"))) {
-                        y.iter_mut().zip(b).for_each(|(y, b)| *y += b);
-                    }
+                    let mut y = project(&h, &at(&format!("self_attn.{n}_proj")));
                     if !turn {
                         return y;
                     }
@@ -49,7 +64,7 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
                                 .zip(g)
                                 .for_each(|(x, g)| *x *= g / (ms + f64::from(s.norm_eps)).sqrt());
                         }
-                        let half = s.head_dim / 2;
+                        let half = s.inv_freq().len();
                         for (i, f) in s.inv_freq().iter().enumerate() {
                             let angle = f64::from(pos as f32 * f);
                             let (x, y) = (v[i], v[i + half]);
@@ -66,6 +81,7 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
                 ]);
             }
             for (i, x) in xs.iter_mut().enumerate() {
+                let below = x.clone();
                 let mut att = vec![0.0; s.q_width()];
                 for h in 0..s.heads {
                     let kvh = h / (s.heads / s.kv_heads);
@@ -89,14 +105,14 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
                         }
                     }
                 }
-                let o = lin(&att, p(&at("self_attn.o_proj.weight")));
+                let o = project(&att, &at("self_attn.o_proj"));
                 x.iter_mut().zip(o).for_each(|(x, o)| *x += o);
                 if s.ffn > 0 {
-                    let h = norm(x, &at("post_attention_layernorm"));
-                    let up = lin(&h, p(&at("mlp.up_proj.weight")));
+                    let h = norm(if s.parallel { &below } else { x }, &at("post_attention_layernorm"));
+                    let up = project(&h, &at("mlp.up_proj"));
                     let act: Vec<f64> = match s.activation {
                         Activation::SwiGlu => {
-                            let gate = lin(&h, p(&at("mlp.gate_proj.weight")));
+                            let gate = project(&h, &at("mlp.gate_proj"));
                             gate.iter().zip(&up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect()
                         }
                         Activation::Relu2 => up.iter().map(|u| u.max(0.0).powi(2)).collect(),
@@ -113,7 +129,7 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
                             up.iter().map(|u| 0.5 * u * (1.0 + erf(u / 2f64.sqrt()))).collect()
                         }
                     };
-                    let y = lin(&act, p(&at("mlp.down_proj.weight")));
+                    let y = project(&act, &at("mlp.down_proj"));
                     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
                 }
             }

@@ -1,0 +1,144 @@
+//! Checkpoints in pieces, with adapters, and as GGUF.
+
+use std::collections::BTreeMap;
+
+use regimen_base::{Key, Result};
+use regimen_data::Tokenizer;
+use regimen_nn::gguf::Store;
+use regimen_nn::hf::{TensorFile, write_tensors};
+use regimen_nn::{
+    Activation, Arch, Device, Init, Inputs, Lora, Norm, Pick, Positions, Projection, Shape, Taps, Tokens,
+    Want, build,
+};
+use serde_json::json;
+
+use super::*;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn model() -> Model {
+    let tokenizer = Tokenizer::byte().expect("it is ours");
+    let shape = Shape {
+        vocab: tokenizer.vocab_size(),
+        width: 32,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 8,
+        ffn: 64,
+        norm: Norm::Rms,
+        activation: Activation::SwiGlu,
+        norm_eps: 1e-5,
+        positions: Positions::rotary(1e4),
+        qk_norm: false,
+        tied: true,
+        attention_bias: false,
+        output_bias: false,
+        mlp_bias: false,
+        parallel: false,
+        max_positions: 64,
+        lora: None,
+    };
+    let mut net = build(&Arch::Decoder(shape), &Device::cpu()).expect("the shape is sound");
+    net.params_mut().init(&Init { std: 0.2, residual: None }, Key::new(3));
+    Model::new(net, tokenizer)
+}
+
+fn logits(model: &mut Model) -> Vec<f32> {
+    let ids: Vec<u32> = (0..20).map(|i| (i * 37 + 11) % 200 + 7).collect();
+    let picks: Vec<Pick> = (0..20).map(|position| Pick { position, target: 9 }).collect();
+    let tokens = Tokens { ids: &ids, starts: &[0, 20], picks: &picks, temperature: 1.0 };
+    let want = Want { logits: true, ..Want::default() };
+    let out = model.net.forward(&Inputs::Tokens(tokens), want, &mut Taps::none()).expect("the tokens fit");
+    out.logits.expect("wanted").into_data().try_into_vec().expect("f32")
+}
+
+fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).fold(0.0, |far, (a, b)| far.max((a - b).abs()))
+}
+
+fn files(model: &Model) -> Files {
+    model.files().into_iter().collect()
+}
+
+fn read(files: &Files) -> Result<Model> {
+    let missing = |name: &str| Error::data(format!("there is no {name}"));
+    Model::read(&|name| files.get(name).cloned().ok_or_else(|| missing(name)), &Device::cpu())
+}
+
+/// The same checkpoint with its tensors in two files and an index.
+fn sharded(mut files: Files) -> Files {
+    let whole = files.remove(WEIGHTS).expect("it has weights");
+    let file = TensorFile::read(&whole).expect("just written");
+    let mut map = BTreeMap::new();
+    for half in 0..2 {
+        let name = format!("model-0000{}-of-00002.safetensors", half + 1);
+        let own: Vec<_> =
+            file.tensors().iter().enumerate().filter(|(i, _)| i % 2 == half).map(|(_, t)| t).collect();
+        map.extend(own.iter().map(|(tensor, _)| ((*tensor).clone(), name.clone())));
+        let numbers: Vec<Vec<f32>> = own.iter().map(|(_, t)| t.to_f32().expect("f32")).collect();
+        let tensors = own.iter().zip(&numbers).map(|((n, t), v)| (n.as_str(), t.shape.clone(), v.as_slice()));
+        files.insert(name, write_tensors(tensors, &BTreeMap::new()));
+    }
+    files.insert(INDEX.to_owned(), json!({"metadata": {}, "weight_map": map}).to_string().into_bytes());
+    files
+}
+
+#[test]
+fn pieces_are_the_whole() {
+    let model = model();
+    let again = read(&sharded(files(&model))).expect("it is whole");
+    assert!(again.net.params().flat() == model.net.params().flat());
+    let mut cut = sharded(files(&model));
+    cut.remove("model-00002-of-00002.safetensors");
+    assert!(read(&cut).is_err_and(|e| e.what.contains("model-00002-of-00002.safetensors")));
+    let mut empty = sharded(files(&model));
+    empty.insert("model-00002-of-00002.safetensors".to_owned(), write_tensors([], &BTreeMap::new()));
+    assert!(read(&empty).is_err_and(|e| e.what.contains("is missing")));
+}
+
+#[test]
+fn an_index_must_not_lead_outside() {
+    for file in ["../model.safetensors", "/etc/passwd", "a/b.safetensors", "model.bin", "C:x.safetensors", ""]
+    {
+        let mut files = files(&model());
+        files.remove(WEIGHTS);
+        files.insert(INDEX.to_owned(), json!({"weight_map": {"a": file}}).to_string().into_bytes());
+        let told = read(&files).err().expect("it is refused");
+        assert!(told.what.contains("not a safetensors file beside the index"), "{}", told.what);
+    }
+}
+
+#[test]
+fn adapters_come_back_bit_for_bit() {
+    let targets = Projection::ALL.into_iter().collect();
+    let lora = Lora { rank: 4, alpha: 8.0, rslora: true, targets };
+    let mut with = model().with_adapters(lora, Key::new(1)).expect("they fit");
+    let at = with.net.params().layout().entries().iter().find(|e| e.path.ends_with("lora_B.weight"));
+    let at = at.expect("it has").range.clone();
+    with.net.params_mut().flat_mut()[at].fill(0.01);
+    with.base = Some("some/where".to_owned());
+    let mut again = read(&files(&with)).expect("just written");
+    assert_eq!(again.base, with.base);
+    assert!(again.net.params() == with.net.params(), "weights, and what trains");
+    assert_eq!(again.net.params().train_ranges().len(), 1);
+    assert_eq!(logits(&mut again), logits(&mut with));
+    let mut merged = again.merged().expect("it is sound");
+    assert!(merged.shape().lora.is_none() && merged.adapter_files().is_empty());
+    assert!(furthest(&logits(&mut merged), &logits(&mut with)) < 1e-4);
+}
+
+#[test]
+fn gguf_and_back() {
+    let mut model = model();
+    let before = logits(&mut model);
+    for (store, far) in [(Store::F16, 0.02), (Store::Q8_0, 0.3)] {
+        let bytes = model.to_gguf(store).expect("llama.cpp knows it");
+        let mut again = Model::read_gguf(&bytes, &Device::cpu()).expect("just written");
+        let off = furthest(&logits(&mut again), &before);
+        assert!(off < far && off > 0.0, "{store:?}: {off}");
+        let text = "12 + 30 = 42";
+        assert_eq!(again.tokenizer.encode_text(text), model.tokenizer.encode_text(text));
+        assert_eq!(again.shape(), model.shape());
+    }
+}

@@ -1,0 +1,128 @@
+//! Blocks of every format against the `gguf` package, files that are damaged, and the way out and back.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::hf::{Family, TensorFile};
+use crate::net::Arch;
+use crate::testing::{assert_close, randomise, shapes};
+use crate::{Positions, Shape};
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/gguf").join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn message(bytes: &[u8]) -> String {
+    Gguf::read(bytes).err().map_or_else(|| "read".to_owned(), |e| e.what)
+}
+
+#[test]
+fn every_format_is_that_of_the_gguf_package() {
+    let (bytes, expected) = (fixture("blocks.gguf"), fixture("blocks.safetensors"));
+    let (file, expected) = (Gguf::read(&bytes).expect("it is whole"), TensorFile::read(&expected));
+    let expected = expected.expect("it is whole");
+    assert_eq!(file.tensors().len(), 13);
+    for (name, tensor) in file.tensors() {
+        let wanted = &expected.tensors()[name];
+        assert_eq!(tensor.shape, wanted.shape, "{name}");
+        let (got, wanted) = (tensor.to_f32().expect("it is known"), wanted.to_f32().expect("it is f32"));
+        assert_close(name, &got, &wanted, 1e-6);
+    }
+    assert_eq!(file.facts()["fixture.list"].list().map(<[Value]>::len), Some(3));
+    assert_eq!(file.facts()["fixture.third"].number(), Some(1.0 / 3.0));
+}
+
+#[test]
+fn every_cut_is_told() {
+    let bytes = fixture("blocks.gguf");
+    let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+    for cut in 0..end {
+        let told = message(&bytes[..cut]);
+        assert!(told.contains("cut off") || told.contains("begin"), "{cut}: {told}");
+    }
+}
+
+#[test]
+fn noise_is_refused_without_a_panic() {
+    let bytes = fixture("blocks.gguf");
+    let mut other = bytes.clone();
+    other[4] = 9;
+    assert!(message(&other).contains("version 9"));
+    // every byte of the header turned around: an error or another file, never a panic or a lot of memory
+    for at in 0..2048.min(bytes.len()) {
+        let mut other = bytes.clone();
+        other[at] ^= 0xff;
+        if let Ok(file) = Gguf::read(&other) {
+            for tensor in file.tensors().values() {
+                let _ = tensor.to_f32();
+            }
+        }
+    }
+}
+
+fn written() -> Vec<(Config, Params)> {
+    let of = |shape: Shape| {
+        let mut params = Params::zeros(Arch::Decoder(shape.clone()).layout());
+        randomise(&mut params);
+        (Config { family: Family::of(&shape), shape, bos: Some(1), eos: vec![2], pad: None }, params)
+    };
+    let known = shapes().into_iter().filter(|s| s.lora.is_none()).map(of);
+    known.filter(|(c, _)| !matches!(c.family.model_type, "regimen" | "arcee")).collect()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let all = written();
+    assert!(all.len() >= 5);
+    for (config, params) in all {
+        for (store, loss) in [(Store::F16, 1e-3), (Store::Q8_0, 1e-2)] {
+            let bytes =
+                write(&config, &params, store, vec![token("bos", 1), token("eos", 2)]).expect("known");
+            let file = Gguf::read(&bytes).expect("just written");
+            let back = read_config(&file).expect("just written");
+            assert_eq!((back.shape.clone(), back.family), (config.shape.clone(), config.family));
+            assert_eq!((back.bos, back.eos.as_slice()), (Some(1), &[2][..]));
+            let mut fresh = Params::zeros(params.layout().clone());
+            read_weights(&file, &back, &mut fresh).expect("just written");
+            for entry in params.layout().entries() {
+                let range = entry.range.clone();
+                assert_close(&entry.path, &fresh.flat()[range.clone()], &params.flat()[range], loss);
+            }
+        }
+    }
+}
+
+fn token(which: &str, id: i64) -> (String, Value) {
+    (format!("tokenizer.ggml.{which}_token_id"), Value::Int(id))
+}
+
+#[test]
+fn llama3_positions_survive() {
+    let scaling = Some(crate::RopeScaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8192 });
+    let positions = Positions::Rotary(crate::Rotary { theta: 5e5, dims: None, scaling });
+    let shape = Shape { positions, head_dim: 64, ..shapes()[0].clone() };
+    let params = Params::zeros(Arch::Decoder(shape.clone()).layout());
+    let config = Config { family: Family::of(&shape), shape, bos: None, eos: vec![], pad: None };
+    let bytes = write(&config, &params, Store::F16, vec![]).expect("known");
+    let back = read_config(&Gguf::read(&bytes).expect("just written")).expect("just written");
+    assert_eq!(back.shape.positions, positions);
+}
+
+#[test]
+fn halves_are_rounded_to_nearest() {
+    for (x, bits) in [
+        (1.0, 0x3c00),
+        (65504.0, 0x7bff),
+        (65520.0, 0x7c00),
+        (5.96e-8, 1),
+        (1e-9, 0),
+        (6.103_515_6e-5, 0x0400),
+    ] {
+        assert_eq!(quant::to_f16(x), bits, "{x}");
+        assert_eq!(quant::to_f16(-x), bits | 0x8000, "{x}");
+    }
+    for bits in 0..0x7c00_u16 {
+        assert_eq!(quant::to_f16(crate::hf::from_f16(bits)), bits);
+    }
+}
