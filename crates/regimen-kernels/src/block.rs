@@ -82,15 +82,12 @@ impl PackedLayer {
     /// Packs a layer for the forward products, or for the products that give the gradients of activations.
     pub fn pack(&mut self, shape: &Shape, at: &LayerAt, weights: &[f32], backward: bool) {
         let d = shape.width;
-        let mut jobs = vec![
-            job(&mut self.qkv, weights, at.qkv, shape.qkv_width(), d, backward),
-            job(&mut self.o, weights, at.o, d, shape.q_width(), backward),
-        ];
-        if let Some(mlp) = &at.mlp {
-            jobs.push(job(&mut self.inner, weights, mlp.inner, shape.inner_width(), d, backward));
-            jobs.push(job(&mut self.down, weights, mlp.down, d, shape.ffn, backward));
-        }
-        run(&jobs);
+        let qkv = job(&mut self.qkv, weights, at.qkv, shape.qkv_width(), d, backward);
+        let o = job(&mut self.o, weights, at.o, d, shape.q_width(), backward);
+        let Some(mlp) = &at.mlp else { return run(&[qkv, o]) };
+        let inner = job(&mut self.inner, weights, mlp.inner, shape.inner_width(), d, backward);
+        let down = job(&mut self.down, weights, mlp.down, d, shape.ffn, backward);
+        run(&[qkv, o, inner, down]);
     }
 }
 

@@ -49,6 +49,7 @@ impl Decoder {
             b.positions.extend(0..w[1] - w[0]);
         }
         group_documents(&b.starts, &mut b.groups);
+        b.longest = longest as usize;
         self.table.reach(longest as usize);
         self.picks.list.clear();
         self.picks.positions.clear();
@@ -77,6 +78,7 @@ impl Decoder {
             grow(&mut w.normed, block * s.width);
             grow(&mut w.inner, block * s.inner_width());
             grow(&mut w.act, block * s.ffn);
+            w.attention.reserve(self.batch.longest, s.head_dim, false);
         }
     }
 
