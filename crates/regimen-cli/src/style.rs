@@ -9,8 +9,13 @@ pub fn on_stderr() -> bool {
 }
 
 /// `NO_COLOR` set to anything says no (<https://no-color.org>).
-fn wanted() -> bool {
+pub fn wanted() -> bool {
     env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && env::var_os("TERM").is_none_or(|v| v != "dumb")
+}
+
+/// The word that a warning begins with.
+pub fn warning(colour: bool) -> &'static str {
+    if colour { "\x1b[1;33mwarning:\x1b[0m" } else { "warning:" }
 }
 
 /// The word that an error begins with.

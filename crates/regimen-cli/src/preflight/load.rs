@@ -1,6 +1,7 @@
 //! What each stage of a recipe works on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regimen_base::{Result, Split};
 use regimen_core::build::{Builder, micro_batch_tokens};
@@ -9,11 +10,12 @@ use regimen_core::model::Model;
 use regimen_core::registry::{BuildCx, Registry, build};
 use regimen_core::run::Disk;
 use regimen_core::stage::Feed;
-use regimen_data::{Body, Example, ExampleId, Files, Role, Tokenizer};
+use regimen_data::{Body, Example, ExampleId, Files, Role, Source, Tokenizer};
 use regimen_kernels::Layout;
 use regimen_nn::{Arch, Device, Shape, build as build_net, hf};
 use regimen_recipe::{Node, Resolved, Room, StagePlan, Start};
 
+use super::data::{self, Findings, Level, Shown};
 use crate::failure::Outcome;
 
 /// Tokens of each kind over a whole stage, or what they cost.
@@ -86,14 +88,30 @@ const PROBE: u64 = 64;
 
 /// Builds every stage around a tiny net, and says what the real one will have to do. A recipe that says something which
 /// nobody reads is refused here.
-pub fn examine(
+pub fn examine(resolved: &Resolved, registry: &Registry, device: &Device, depth: Depth) -> Outcome<Examined> {
+    examine_and_keep(resolved, registry, device, depth, Shown::default())
+}
+
+/// As [`examine`], and keeps rows to be shown.
+pub fn examine_and_keep(
     resolved: &Resolved,
     registry: &Registry,
     device: &Device,
     depth: Depth,
-) -> Outcome<Vec<Load>> {
+    shown: Shown,
+) -> Outcome<Examined> {
     let builder = Builder { registry, files: &Disk, device, resolved };
-    let mut known = Known { builder: &builder, resolved, depth, ends: BTreeMap::new(), fresh: None };
+    let mut known = Known {
+        builder: &builder,
+        resolved,
+        depth,
+        ends: BTreeMap::new(),
+        fresh: None,
+        findings: Findings::default(),
+        shown,
+        trained: Vec::new(),
+        held_out: Vec::new(),
+    };
     // these say what the run is called and what its report begins with
     let _ = (resolved.root().opt_str("name"), resolved.root().opt_str("about"));
     let mut loads = Vec::new();
@@ -101,10 +119,22 @@ pub fn examine(
         let _ = node.opt_str("about");
         loads.push(known.stage(node, plan).map_err(|e| e.within(format!("stage `{}`", plan.id)))?);
     }
+    let Known { mut findings, trained, held_out, shown, .. } = known;
+    data::leaks(&trained, &held_out, &mut findings);
     match resolved.report_unread() {
         Some(report) => Err(report.into()),
-        None => Ok(loads),
+        None => Ok(Examined { loads, findings, shown }),
     }
+}
+
+/// What came of looking at a recipe.
+pub struct Examined {
+    /// What each stage will have to do.
+    pub loads: Vec<Load>,
+    /// What is wrong with its data.
+    pub findings: Findings,
+    /// The rows that were to be kept.
+    pub shown: Shown,
 }
 
 /// A net without its weights.
@@ -120,6 +150,11 @@ struct Known<'a> {
     depth: Depth,
     ends: BTreeMap<String, Outline>,
     fresh: Option<Outline>,
+    findings: Findings,
+    shown: Shown,
+    /// What all stages so far train on, and what they are evaluated on.
+    trained: Vec<Arc<dyn Source>>,
+    held_out: Vec<Arc<dyn Source>>,
 }
 
 impl Known<'_> {
@@ -137,7 +172,8 @@ impl Known<'_> {
         let eval = if node.kind() == "eval" { Some(node.table("eval")) } else { node.opt_table("eval") };
         written_and_empty(node, eval);
         if let Some(eval) = eval {
-            self.builder.evaluation(eval, &outline.tokenizer, &outline.shape)?;
+            let evaluation = self.builder.evaluation(eval, &outline.tokenizer, &outline.shape)?;
+            self.held_out.extend(evaluation.sets.into_iter().map(|set| set.source));
         }
         Ok(load)
     }
@@ -158,9 +194,21 @@ impl Known<'_> {
         }
     }
 
-    fn training(&self, node: &Node, plan: &StagePlan, outline: &Outline) -> Result<Load> {
+    fn training(&mut self, node: &Node, plan: &StagePlan, outline: &Outline) -> Result<Load> {
         let mut stage =
             self.builder.stage(node, plan, tiny(outline, self.builder.device)?, BTreeMap::new())?;
+        let loaded = self.resolved.root().opt_table("model").is_some_and(|m| m.kind().is_empty())
+            || matches!(plan.from, Start::Folder(_));
+        let report = &mut data::Report { findings: &mut self.findings, shown: &mut self.shown };
+        data::examine(&stage, node, plan, self.builder.registry, loaded, report)?;
+        for stream in &stage.streams {
+            let supply = match &stream.feed {
+                Feed::Data(feed) => &feed.supply,
+                Feed::Rollout(feed) => &feed.supply,
+            };
+            self.trained.extend(supply.catalogue.sources().iter().cloned());
+        }
+        let stops = self.findings.count(Level::Error) > 0;
         let mut load = Load {
             steps: stage.total,
             casts: node.map("cast").len(),
@@ -174,7 +222,8 @@ impl Known<'_> {
         };
         let steps = stage.total as f64;
         let mut rows = 0.0;
-        for stream in &mut stage.streams {
+        // broken rows were told already, and better than a first batch could
+        for stream in stage.streams.iter_mut().filter(|_| !stops) {
             let one = match &mut stream.feed {
                 Feed::Data(feed) => static_step(feed)?,
                 Feed::Rollout(feed) => rollout_step(feed, outline, &mut load)?,

@@ -1,6 +1,7 @@
 //! What a recipe will take, found out before anything is trained: every piece is built once around a tiny net, so that
 //! a missing file in the last stage is told now and not in an hour.
 
+pub mod data;
 mod estimate;
 mod load;
 mod machine;
@@ -9,7 +10,7 @@ mod speed;
 pub use estimate::{flops, memory, seconds};
 #[cfg(test)]
 pub use load::tests::load as a_load;
-pub use load::{Depth, Load, examine};
+pub use load::{Depth, Examined, Load, examine, examine_and_keep};
 pub use machine::{Room, room};
 pub use speed::flops_per_second;
 

@@ -4,6 +4,7 @@ mod bench;
 mod chat;
 mod check;
 mod completions;
+mod data;
 mod eval;
 mod explain;
 mod generate;
@@ -12,6 +13,7 @@ mod list;
 mod ls;
 mod plan;
 mod resume;
+mod reward;
 mod run;
 mod sampling;
 mod schema;
@@ -38,6 +40,10 @@ pub enum Verb {
     Explain(explain::Args),
     /// Print the JSON Schema of recipes, for editors
     Schema(schema::Args),
+    /// Show the rows of a recipe's data as tokens with role, mask and weight
+    Data(data::Args),
+    /// Look into the rewards of a run
+    Reward(reward::Args),
     /// Let a model write
     Generate(generate::Args),
     /// Talk to a model
@@ -65,6 +71,8 @@ impl Verb {
             Self::List(args) => args.go(),
             Self::Explain(args) => args.go(),
             Self::Schema(args) => args.go(),
+            Self::Data(args) => args.go(),
+            Self::Reward(args) => args.go(),
             Self::Generate(args) => args.go(),
             Self::Chat(args) => args.go(),
             Self::Eval(args) => args.go(),

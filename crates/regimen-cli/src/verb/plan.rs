@@ -34,7 +34,7 @@ impl Args {
             return Ok(out.flush()?);
         }
         let device = Device::by_name(resolved.root().str("device"))?;
-        let loads = preflight::examine(&resolved, &regimen_kit::registry(), &device, Depth::Full)?;
+        let loads = preflight::examine(&resolved, &regimen_kit::registry(), &device, Depth::Full)?.loads;
         write!(out, "{}\n{}\n", resolved.to_toml().trim_end(), graph(&resolved))?;
         write!(out, "\n{}", cost(&loads, preflight::flops_per_second()))?;
         let room = preflight::room();

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::failure::{Outcome, Stop};
 use crate::out::tell;
-use crate::preflight::{self, Depth, Load};
+use crate::preflight::{self, Depth, Examined, Load};
 use crate::progress::Display;
 use crate::recipes::Given;
 use crate::verb::resume;
@@ -74,7 +74,10 @@ impl Args {
     fn one(&self, resolved: &Resolved, profile: Option<&'static Profile>) -> Outcome {
         let device = Device::by_name(resolved.root().str("device"))?;
         let registry = regimen_kit::registry();
-        let loads = preflight::examine(resolved, &registry, &device, Depth::Quick)?;
+        let Examined { loads, findings, .. } =
+            preflight::examine(resolved, &registry, &device, Depth::Quick)?;
+        findings.notes.iter().for_each(|note| tell(note));
+        findings.tell()?;
         let room = preflight::room();
         preflight::must_fit(&loads, room)?;
         if let Some(line) = preflight::is_tight(&loads, room) {

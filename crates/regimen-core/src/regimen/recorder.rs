@@ -177,6 +177,10 @@ fn records(drawn: &[Drawn]) -> Vec<EpisodeRecord> {
                     };
                     (scored.names[i].clone(), value)
                 };
+                let cause = |(i, outcomes): (usize, &Vec<Outcome>)| match &outcomes[e] {
+                    Outcome::Error(cause) => Some((scored.names[i].clone(), cause.clone())),
+                    _ => None,
+                };
                 let task = group.example.columns.get("task").and_then(|t| t.as_str()).unwrap_or(stream);
                 records.push(EpisodeRecord {
                     task: task.to_owned(),
@@ -189,6 +193,7 @@ fn records(drawn: &[Drawn]) -> Vec<EpisodeRecord> {
                     advantage: advantages[e],
                     stop: episode.stop.name().to_owned(),
                     length: episode.drawn(),
+                    causes: scored.parts.iter().enumerate().filter_map(cause).collect(),
                 });
             }
         }

@@ -35,6 +35,9 @@ pub struct EpisodeRecord {
     pub stop: String,
     /// Tokens of the completion.
     pub length: usize,
+    /// Why a reward failed, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, String>,
 }
 
 pub(super) fn write(disk: &dyn Storage, stage: &Path, step: u64, episodes: &[EpisodeRecord]) -> Result<()> {
@@ -46,6 +49,17 @@ pub(super) fn write(disk: &dyn Storage, stage: &Path, step: u64, episodes: &[Epi
         text.push(b'\n');
     }
     write_file(disk, &file(stage, step), &text)
+}
+
+/// The steps whose episodes were kept, in order.
+pub(super) fn steps(stage: &Path) -> Result<Vec<u64>> {
+    let folder = stage.join("episodes");
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut steps: Vec<u64> = names_in(&folder)?.iter().filter_map(|name| step_of(name)).collect();
+    steps.sort_unstable();
+    Ok(steps)
 }
 
 pub(super) fn read(stage: &Path, step: u64) -> Result<Vec<EpisodeRecord>> {
@@ -97,6 +111,7 @@ mod tests {
             advantage: Some(-0.0),
             stop: "stop-token".into(),
             length: 3,
+            causes: BTreeMap::from([("verifier".into(), "a time-out".into())]),
         }
     }
 

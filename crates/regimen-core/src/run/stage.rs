@@ -123,6 +123,11 @@ impl StageDir {
         episodes::write(&*self.disk, &self.path, step, episodes)
     }
 
+    /// The steps whose episodes were kept, in order.
+    pub fn episode_steps(&self) -> Result<Vec<u64>> {
+        episodes::steps(&self.path)
+    }
+
     /// The episodes of one step.
     pub fn read_episodes(&self, step: u64) -> Result<Vec<EpisodeRecord>> {
         episodes::read(&self.path, step)

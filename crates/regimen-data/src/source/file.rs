@@ -30,8 +30,8 @@ struct Opened {
     files: Vec<Rows>,
     /// What the rows of each file were taken for.
     schemas: Vec<Detected>,
-    train: Vec<At>,
-    eval: Vec<At>,
+    train: Vec<(At, u64)>,
+    eval: Vec<(At, u64)>,
     /// Files of the folder that belong to another part of the data set, or hold no rows.
     left_out: usize,
     /// Documents that were cut from rows with very long texts.
@@ -70,7 +70,7 @@ impl FileSource {
         let sides = holdout::sides(scan.rows.iter().map(|(_, hash)| *hash), options.eval);
         let side = |wanted| {
             let rows = scan.rows.iter().zip(&sides).filter(move |(_, side)| **side == wanted);
-            rows.map(|((at, _), _)| *at).collect::<Vec<At>>()
+            rows.map(|(row, _)| *row).collect::<Vec<(At, u64)>>()
         };
         let (train, eval) = (side(Split::Train), side(Split::Eval));
         if train.is_empty() && options.eval < 1.0 {
@@ -122,7 +122,8 @@ impl FileSource {
         Ok(every(rows.div_ceil(fitted), most)?.0)
     }
 
-    fn side(&self, split: Split) -> &[At] {
+    /// Each row of a side, with the hash of what it says.
+    fn side(&self, split: Split) -> &[(At, u64)] {
         match split {
             Split::Train => &self.opened.train,
             Split::Eval => &self.opened.eval,
@@ -227,15 +228,23 @@ impl Source for FileSource {
         let at = usize::try_from(index).ok().and_then(|i| side.get(i)).ok_or_else(|| {
             Error::failed(format!("there is no row {index} among {} of {}", side.len(), split.name()))
         });
-        self.read(*at.within(|| self.name().to_owned())?, ExampleId { source: self.number, index })
+        self.read(at.within(|| self.name().to_owned())?.0, ExampleId { source: self.number, index })
     }
 
     fn place(&self, index: u64, split: Split) -> String {
         let found = usize::try_from(index).ok().and_then(|i| self.side(split).get(i));
         found.map_or_else(
             || format!("{}, no row {index}", self.name()),
-            |at| self.opened.files[at.file as usize].place(at.row as usize).to_string(),
+            |(at, _)| self.opened.files[at.file as usize].place(at.row as usize).to_string(),
         )
+    }
+
+    fn is_in_files(&self) -> bool {
+        true
+    }
+
+    fn fingerprint(&self, index: u64, split: Split) -> Option<u64> {
+        self.side(split).get(usize::try_from(index).ok()?).map(|(_, hash)| *hash)
     }
 
     fn describe(&self) -> String {

@@ -31,6 +31,14 @@ pub trait Source: Send + Sync {
     fn get(&self, index: u64, split: Split) -> Result<Example>;
     /// Where the example stands, for messages: `a.jsonl:12`, `countdown#7`.
     fn place(&self, index: u64, split: Split) -> String;
+    /// Whether its rows come from files, and not from a task.
+    fn is_in_files(&self) -> bool {
+        false
+    }
+    /// A hash of what an example says, where it is known without looking.
+    fn fingerprint(&self, _index: u64, _split: Split) -> Option<u64> {
+        None
+    }
     /// One line about the source: what was detected, how much there is.
     fn describe(&self) -> String;
 }

@@ -236,7 +236,7 @@ impl Walk<'_> {
             around(text),
             around(&self.text)
         ))
-        .remedy("train on the last reply only (`turns = \"last\"`), or use a template that keeps earlier turns as they are"))
+        .remedy("train on the last reply only ({ kind = \"chat\", turns = \"last\" }), or use a template that keeps earlier turns as they are"))
     }
 
     /// The ids of `text`, and from which on they are new. They are the ids of the whole text where these go on from
@@ -283,5 +283,7 @@ fn weight(message: &Message) -> f32 {
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ fn talk() -> Vec<Message> {
 }
 
 /// A byte-level tokenizer that knows these special tokens.
-fn with_specials(names: &[&str]) -> Tokenizer {
+pub(super) fn with_specials(names: &[&str]) -> Tokenizer {
     let files = Tokenizer::byte().unwrap().files();
     let mut root: Value = serde_json::from_slice(&files[0].1).unwrap();
     for (i, name) in names.iter().enumerate() {

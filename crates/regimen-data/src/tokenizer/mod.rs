@@ -126,6 +126,11 @@ impl Tokenizer {
         self.0.specials.contains(id)
     }
 
+    /// The name of a special token that stands in this text, which is encoded as the characters that it is.
+    pub fn special_in(&self, text: &str) -> Option<&str> {
+        self.0.specials.first_in(text)
+    }
+
     /// How many bytes of text an id stands for; 0 for special tokens.
     pub fn byte_len(&self, id: u32) -> u32 {
         self.0.vocabulary.bytes(id).len() as u32

@@ -84,9 +84,14 @@ impl Specials {
         self.by_byte.values().flatten().map(|s| s.name.len()).max().unwrap_or(0)
     }
 
+    /// The first special token whose name occurs.
+    pub(crate) fn first_in(&self, text: &str) -> Option<&str> {
+        (0..text.len()).find_map(|at| self.at(text, at)).map(|special| special.name.as_str())
+    }
+
     /// Whether the name of a special token occurs anywhere.
     pub(crate) fn occur_in(&self, text: &str) -> bool {
-        (0..text.len()).any(|at| self.at(text, at).is_some())
+        self.first_in(text).is_some()
     }
 
     /// For every occurrence, overlapping ones too, the border behind its first character: a text that is cut there

@@ -57,6 +57,10 @@ impl Transform for Chat {
         "chat"
     }
 
+    fn template(&self) -> Option<&ChatTemplate> {
+        Some(&self.template)
+    }
+
     fn apply(&self, mut example: Example, _: Key, _: &mut Notes) -> Result<Vec<Example>> {
         let template = match tools(&example)? {
             Some(tools) => self.template.with("tools", tools),

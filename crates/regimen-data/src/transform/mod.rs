@@ -27,6 +27,10 @@ pub trait Transform: Send + Sync {
     /// # Errors
     /// The example does not suit the transform; the caller says which row it was.
     fn apply(&self, example: Example, key: Key, notes: &mut Notes) -> Result<Vec<Example>>;
+    /// The chat template that it renders with.
+    fn template(&self) -> Option<&crate::ChatTemplate> {
+        None
+    }
 }
 
 /// Applies transforms one after the other. Each has its own key, by its position.

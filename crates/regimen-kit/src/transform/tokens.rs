@@ -10,8 +10,27 @@ pub(super) const CHAT: Piece<dyn Transform> = Piece {
         Room::Transform,
         "chat",
         "conversations to tokens, by the tokenizer's chat template; every token carries loss",
-        &[Field::new("template", Ty::Str, "a Jinja template in place of the tokenizer's own")
-            .aliases(&["chat-template"])],
+        &[
+            Field::new("template", Ty::Str, "a Jinja template in place of the tokenizer's own")
+                .aliases(&["chat-template"]),
+            Field::new(
+                "variables",
+                Ty::Any,
+                "a table of what the template reads, such as { enable_thinking = false }",
+            ),
+            Field::new(
+                "turns",
+                Ty::Choice(&["all", "last"]),
+                "which replies are told apart; `last` for templates that change earlier ones",
+            )
+            .or("all"),
+            Field::new(
+                "loss",
+                Ty::Choice(&["given", "everything"]),
+                "`everything` tells the preflight that the user's words are meant to be trained on",
+            )
+            .or("given"),
+        ],
     )
     .example(r#"{ kind = "chat" }"#),
     build: |node, cx| {
@@ -20,7 +39,19 @@ pub(super) const CHAT: Piece<dyn Transform> = Piece {
             Some(source) => ChatTemplate::new(source, tokenizer),
             None => ChatTemplate::of(tokenizer),
         };
-        Ok(Box::new(Chat::new(template.map_err(|e| e.within(node.origin()))?)))
+        let mut template = template.map_err(|e| e.within(node.origin()))?;
+        let variables = node.json("variables");
+        match variables.as_object() {
+            None if !variables.is_null() => return Err(node.error("`variables` is not a table")),
+            all => {
+                for (name, value) in all.into_iter().flatten() {
+                    template = template.with(name, value.clone());
+                }
+            }
+        }
+        let chat = Chat::new(template);
+        let _ = node.str("loss");
+        Ok(Box::new(if node.str("turns") == "last" { chat.last_only() } else { chat }))
     },
 };
 
