@@ -169,6 +169,27 @@ pub(crate) struct AttentionScratch {
     dv: Vec<f32>,
 }
 
+impl AttentionScratch {
+    /// Room for documents of up to `t` rows: every worker has it, whoever gets the longest.
+    pub fn reserve(&mut self, t: usize, head_dim: usize, backward: bool) {
+        let wide = padded(t);
+        grow(&mut self.k_panels, wide * head_dim);
+        if !backward {
+            grow(&mut self.v_rows, t * head_dim);
+            grow(&mut self.scores, STRIP * wide);
+            return;
+        }
+        grow(&mut self.v_panels, wide * head_dim);
+        let scores = ((t + STRIP) * wide).min(SCORES.max(STRIP * wide));
+        for (buffer, len) in [(&mut self.scores, scores), (&mut self.dscores, scores)] {
+            grow(buffer, len);
+        }
+        for buffer in [&mut self.k_rows, &mut self.dk, &mut self.dv] {
+            grow(buffer, t * head_dim);
+        }
+    }
+}
+
 /// One document's rows of q, k, v for one key-value head: q at column `q_at` (its `group` query heads beside each
 /// other), k at `k_at`, v at `v_at`, in rows of `row` floats.
 #[derive(Clone, Copy, Debug)]
@@ -225,9 +246,7 @@ pub(crate) fn forward(
     if t == 0 {
         return;
     }
-    grow(&mut s.k_panels, padded(t) * hd);
-    grow(&mut s.v_rows, t * hd);
-    grow(&mut s.scores, STRIP * padded(t));
+    s.reserve(t, hd, false);
     pack_keys(&mut s.k_panels, &qkv[g.k_at..], g.row, t, hd);
     copy_rows(&mut s.v_rows[..t * hd], qkv, g.row, g.v_at, hd);
     let kv = KeysValues { keys: &s.k_panels, values: &s.v_rows };

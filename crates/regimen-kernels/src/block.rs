@@ -81,18 +81,28 @@ impl PackedLayer {
     /// Packs a layer for the forward products, or for the products that give the gradients of activations.
     pub fn pack(&mut self, shape: &Shape, at: &LayerAt, weights: &[f32], backward: bool) {
         let d = shape.width;
-        let mut whole = vec![(QKV, at.qkv, shape.qkv_width(), d), (OUTPUT, at.o, d, shape.q_width())];
-        if let Some(mlp) = &at.mlp {
-            whole.extend([(INNER, mlp.inner, shape.inner_width(), d), (DOWN, mlp.down, d, shape.ffn)]);
-        }
-        let mut jobs = Vec::new();
-        for (product, linear) in self.products.iter_mut().enumerate() {
-            let Some((_, start, n, k)) = whole.iter().find(|w| w.0 == product) else { continue };
-            jobs.push(job(&mut linear.weight, weights, *start, *n, *k, backward));
-            if let (Some(adapter), Some(lora)) = (&at.adapters[product], &shape.lora) {
-                let packed = linear.adapter.get_or_insert_default();
-                jobs.extend(packed.jobs(adapter, lora, *k, weights, backward));
+        let [down, inner, output, qkv] = self.products.each_mut().map(|linear| &mut linear.weight);
+        let qkv = job(qkv, weights, at.qkv, shape.qkv_width(), d, backward);
+        let output = job(output, weights, at.o, d, shape.q_width(), backward);
+        match &at.mlp {
+            None => run(&[qkv, output]),
+            Some(mlp) => {
+                let inner = job(inner, weights, mlp.inner, shape.inner_width(), d, backward);
+                let down = job(down, weights, mlp.down, d, shape.ffn, backward);
+                run(&[qkv, output, inner, down]);
             }
+        }
+        self.pack_adapters(shape, at, weights, backward);
+    }
+
+    fn pack_adapters(&mut self, shape: &Shape, at: &LayerAt, weights: &[f32], backward: bool) {
+        let Some(lora) = &shape.lora else { return };
+        let inputs = [shape.ffn, shape.width, shape.q_width(), shape.width];
+        let mut jobs = Vec::new();
+        for ((linear, adapter), k) in self.products.iter_mut().zip(&at.adapters).zip(inputs) {
+            let Some(adapter) = adapter else { continue };
+            let packed = linear.adapter.get_or_insert_default();
+            jobs.extend(packed.jobs(adapter, lora, k, weights, backward));
         }
         run(&jobs);
     }

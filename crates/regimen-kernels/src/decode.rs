@@ -31,6 +31,18 @@ pub struct Decoding {
     slots: Vec<Slot>,
     logits: Vec<f32>,
     workers: Vec<Worker>,
+    call: Call,
+}
+
+/// What one call works on; the buffers are kept.
+#[derive(Default)]
+struct Call {
+    ids: Vec<u32>,
+    segments: Vec<Segment>,
+    /// Which slots have a segment.
+    seen: Vec<bool>,
+    /// Segments a thread takes through all layers.
+    tasks: Vec<Range<usize>>,
 }
 
 /// Keys as panels [layer][head][pos / 16][head_dim][16], values as rows [layer][head][pos][head_dim].
@@ -53,12 +65,16 @@ struct Worker {
     act: Vec<f32>,
     scores: Vec<f32>,
     positions: Vec<u32>,
+    /// Rows of the logits that a pass computes.
+    wanted: Vec<usize>,
 }
 
-/// New tokens of one slot.
-struct Segment<'a> {
+/// New tokens of one slot: `len` of the call's ids from `first` on.
+#[derive(Clone, Copy)]
+struct Segment {
     slot: usize,
-    ids: &'a [u32],
+    first: usize,
+    len: usize,
     /// Row of the result for the last token, if it is wanted.
     out: Option<usize>,
 }
@@ -84,6 +100,7 @@ impl Decoding {
             slots: (0..slots).map(|_| Slot::default()).collect(),
             logits: Vec::new(),
             workers: Vec::new(),
+            call: Call::default(),
             shape: shape.clone(),
             plan,
         })
@@ -125,12 +142,7 @@ impl Decoding {
 
     /// Appends tokens to slots (each slot at most once) and computes the logits after each slot's last token.
     pub fn prefill(&mut self, prompts: &[(usize, &[u32])]) {
-        let segments: Vec<Segment> = prompts
-            .iter()
-            .enumerate()
-            .map(|(i, (slot, ids))| Segment { slot: *slot, ids, out: Some(i) })
-            .collect();
-        self.run(&segments);
+        self.run(prompts.iter().map(|(slot, ids)| (*slot, *ids)));
         let v = self.shape.vocab;
         for (i, (slot, ids)) in prompts.iter().enumerate() {
             if !ids.is_empty() {
@@ -167,13 +179,7 @@ impl Decoding {
 
     /// Appends one token to each slot (each slot at most once): logits [rows, vocab] after it.
     pub fn step(&mut self, rows: &[(usize, u32)]) -> &[f32] {
-        let ids: Vec<u32> = rows.iter().map(|r| r.1).collect();
-        let segments: Vec<Segment> = rows
-            .iter()
-            .enumerate()
-            .map(|(i, (slot, _))| Segment { slot: *slot, ids: &ids[i..=i], out: Some(i) })
-            .collect();
-        self.run(&segments);
+        self.run(rows.iter().map(|(slot, id)| (*slot, std::slice::from_ref(id))));
         &self.logits[..rows.len() * self.shape.vocab]
     }
 
@@ -186,21 +192,25 @@ impl Decoding {
         }
     }
 
-    fn run(&mut self, segments: &[Segment]) {
+    /// Takes new tokens of slots through all layers; row i of the logits belongs to the i-th slot.
+    fn run<'a>(&mut self, new: impl Iterator<Item = (usize, &'a [u32])>) {
         assert!(!self.weights.is_empty(), "weights are loaded before tokens");
-        let mut seen = vec![false; self.slots.len()];
-        for s in segments {
-            assert!(!std::mem::replace(&mut seen[s.slot], true), "each slot at most once a call");
-            assert!(self.slots[s.slot].len + s.ids.len() <= self.max_len, "a slot's tokens fit in max_len");
-            assert!(s.ids.iter().all(|id| (*id as usize) < self.shape.vocab), "ids lie in the vocabulary");
+        let mut call = std::mem::take(&mut self.call);
+        call.take(new, self.slots.len());
+        for s in &call.segments {
+            assert!(self.slots[s.slot].len + s.len <= self.max_len, "a slot's tokens fit in max_len");
             self.reserve(s.slot);
         }
-        let rows: usize = segments.iter().map(|s| s.ids.len()).sum();
-        self.logits.resize((segments.len() * self.shape.vocab).max(self.logits.len()), 0.0);
+        assert!(call.ids.iter().all(|id| (*id as usize) < self.shape.vocab), "ids lie in the vocabulary");
+        self.logits.resize((call.segments.len() * self.shape.vocab).max(self.logits.len()), 0.0);
         self.workers.resize_with(self.workers.len().max(par::threads()), Worker::default);
         // segments are independent: each task takes some of them through all layers
-        let share = rows.div_ceil(par::threads()).clamp(1, TASK_ROWS);
-        let tasks = split(segments, share);
+        let share = call.ids.len().div_ceil(par::threads()).clamp(1, TASK_ROWS);
+        split(&call.segments, share, &mut call.tasks);
+        let (rows, longest) = call.largest(&self.slots);
+        for worker in &mut self.workers {
+            worker.reserve(&self.shape, rows, longest);
+        }
         let (slots, logits, workers) =
             (Shared::new(&mut self.slots), Shared::new(&mut self.logits), Shared::new(&mut self.workers));
         let engine = Engine {
@@ -211,30 +221,55 @@ impl Decoding {
             head: &self.head,
             weights: &self.weights,
             each: padded(self.max_len) * self.shape.head_dim,
+            ids: &call.ids,
             slots,
             logits,
         };
-        par::each(tasks.len(), |worker, task| {
+        par::each(call.tasks.len(), |worker, task| {
             // SAFETY: one worker's buffers.
             let w = unsafe { &mut workers.part(worker, 1)[0] };
-            engine.task(w, &segments[tasks[task].clone()]);
+            engine.task(w, &call.segments[call.tasks[task].clone()]);
         });
+        self.call = call;
+    }
+}
+
+impl Call {
+    /// Most rows of one pass, and most tokens of a slot after it.
+    fn largest(&self, slots: &[Slot]) -> (usize, usize) {
+        let rows = |task: &Range<usize>| self.segments[task.clone()].iter().map(|s| s.len).sum::<usize>();
+        let rows = self.tasks.iter().map(|task| rows(task).min(TASK_ROWS)).max();
+        let longest = self.segments.iter().map(|s| slots[s.slot].len + s.len).max();
+        (rows.unwrap_or(0), longest.unwrap_or(0))
+    }
+
+    /// Lays the new tokens of slots end to end.
+    fn take<'a>(&mut self, new: impl Iterator<Item = (usize, &'a [u32])>, slots: usize) {
+        self.ids.clear();
+        self.segments.clear();
+        self.seen.clear();
+        self.seen.resize(slots, false);
+        for (slot, ids) in new {
+            assert!(!std::mem::replace(&mut self.seen[slot], true), "each slot at most once a call");
+            let (first, out) = (self.ids.len(), Some(self.segments.len()));
+            self.segments.push(Segment { slot, first, len: ids.len(), out });
+            self.ids.extend_from_slice(ids);
+        }
     }
 }
 
 /// Groups consecutive segments so that a group has about `share` rows.
-fn split(segments: &[Segment], share: usize) -> Vec<std::ops::Range<usize>> {
-    let mut out = Vec::new();
+fn split(segments: &[Segment], share: usize, tasks: &mut Vec<Range<usize>>) {
+    tasks.clear();
     let (mut first, mut rows) = (0, 0);
     for (i, s) in segments.iter().enumerate() {
-        if rows > 0 && rows + s.ids.len() > share {
-            out.push(first..i);
+        if rows > 0 && rows + s.len > share {
+            tasks.push(first..i);
             (first, rows) = (i, 0);
         }
-        rows += s.ids.len();
+        rows += s.len;
     }
     if first < segments.len() {
-        out.push(first..segments.len());
+        tasks.push(first..segments.len());
     }
-    out
 }

@@ -24,6 +24,8 @@ use crate::gemm::PackedMatrix;
 use crate::plan::Plan;
 use crate::rope::RopeTable;
 use crate::shape::{Layout, Shape};
+use parts::Parts;
+use weigh::Weigh;
 
 /// A batch: token ids of all documents behind each other, and where documents start.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,12 @@ pub struct Decoder {
     flow: Flow,
     workers: Vec<Worker>,
     limits: Limits,
+    /// What of each layer is trained; empty until the next backward pass when that has changed.
+    parts: Vec<Parts>,
+    /// Tasks of the weight gradients of one chunk.
+    tasks: Vec<Weigh>,
+    /// Groups of documents that go through the backward pass together.
+    chunks: Vec<Range<usize>>,
 }
 
 /// How much is held at once; results do not depend on it.
@@ -98,6 +106,8 @@ struct Batch {
     ids: Vec<u32>,
     starts: Vec<u32>,
     positions: Vec<u32>,
+    /// Rows of the longest document.
+    longest: usize,
     /// Documents in groups that one thread takes through a layer alone.
     groups: Vec<Group>,
 }
@@ -145,6 +155,8 @@ struct Picks {
     logits: Vec<f32>,
     logits_kept: bool,
     positions: Vec<u32>,
+    /// Hidden states at these positions, and their logits.
+    position_rows: Vec<f32>,
     position_logits: Vec<f32>,
 }
 
@@ -205,13 +217,19 @@ impl Decoder {
             flow: Flow::default(),
             workers: Vec::new(),
             limits: Limits::default(),
+            parts: Vec::new(),
+            tasks: Vec::new(),
+            chunks: Vec::new(),
         })
     }
 
     /// Entries whose gradient is not wanted, one flag an entry of the layout: no work is done for them.
     pub fn set_frozen(&mut self, frozen: &[bool]) {
         assert_eq!(frozen.len(), self.plan.entries.len(), "one flag an entry");
-        self.frozen.copy_from_slice(frozen);
+        if self.frozen != frozen {
+            self.frozen.copy_from_slice(frozen);
+            self.parts.clear();
+        }
     }
 
     /// Hidden states of the last forward pass behind the final norm, [ids, width].

@@ -6,17 +6,25 @@ use crate::simd::{Simd, simd};
 /// Elements of a partial sum: fixed, so that the result does not depend on threads.
 const CHUNK: usize = 1 << 15;
 
+/// Partial sums at once.
+const SUMS: usize = 256;
+
 /// √Σ g², summed in f64 over fixed chunks in order.
 pub fn global_norm(grads: &[f32]) -> f64 {
-    let mut sums = vec![0.0f64; grads.len().div_ceil(CHUNK)];
-    let shared = Shared::new(&mut sums);
-    par::each(grads.len().div_ceil(CHUNK), |_, task| {
-        let chunk = &grads[task * CHUNK..grads.len().min((task + 1) * CHUNK)];
-        // SAFETY: one sum a task.
-        let sum = unsafe { shared.part(task, 1) };
-        sum[0] = squares(chunk);
-    });
-    sums.iter().sum::<f64>().sqrt()
+    let mut total = 0.0;
+    let mut sums = [0.0f64; SUMS];
+    for grads in grads.chunks(SUMS * CHUNK) {
+        let count = grads.len().div_ceil(CHUNK);
+        let shared = Shared::new(&mut sums);
+        par::each(count, |_, task| {
+            let chunk = &grads[task * CHUNK..grads.len().min((task + 1) * CHUNK)];
+            // SAFETY: one sum a task.
+            let sum = unsafe { shared.part(task, 1) };
+            sum[0] = squares(chunk);
+        });
+        total = sums[..count].iter().fold(total, |total, sum| total + sum);
+    }
+    total.sqrt()
 }
 
 simd!(

@@ -1,6 +1,6 @@
 //! The gradient of attention, from the probabilities computed again by the stored log-sum-exp.
 
-use super::{AttentionScratch, HeadGroup, SCORES, copy_rows_body, grow, pack_keys_body, padded, strip_rows};
+use super::{AttentionScratch, HeadGroup, SCORES, copy_rows_body, pack_keys_body, padded, strip_rows};
 use crate::gemm::{Operands, product};
 use crate::math::exp;
 use crate::par::Block;
@@ -36,15 +36,10 @@ fn backward_body<V: Simd>(
         return;
     }
     let scale = 1.0 / (hd as f32).sqrt();
-    grow(&mut s.k_panels, padded(t) * hd);
-    grow(&mut s.v_panels, padded(t) * hd);
-    grow(&mut s.k_rows, t * hd);
+    s.reserve(t, hd, true);
     let strip = strip_rows(t);
     let query_block = (SCORES / padded(t) / strip).clamp(1, t.div_ceil(strip)) * strip;
-    grow(&mut s.scores, query_block * padded(t));
-    grow(&mut s.dscores, query_block * padded(t));
-    grow(&mut s.dk, t * hd);
-    grow(&mut s.dv, t * hd);
+    assert!(s.scores.len().min(s.dscores.len()) >= query_block * padded(t));
     pack_keys_body::<V>(&mut s.k_panels, &qkv[g.k_at..], g.row, t, hd);
     pack_keys_body::<V>(&mut s.v_panels, &qkv[g.v_at..], g.row, t, hd);
     copy_rows_body::<V>(&mut s.k_rows[..t * hd], qkv, g.row, g.k_at, hd);

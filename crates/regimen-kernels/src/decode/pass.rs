@@ -19,35 +19,58 @@ pub(super) struct Engine<'a> {
     pub layers: &'a [PackedLayer],
     pub head: &'a PackedMatrix,
     pub weights: &'a [f32],
+    /// The call's ids.
+    pub ids: &'a [u32],
     /// Floats of one head's keys (or values) in a slot.
     pub each: usize,
     pub slots: Shared<'a, Slot>,
     pub logits: Shared<'a>,
 }
 
+impl Worker {
+    /// Room for passes of up to `rows` rows in slots of up to `longest` tokens.
+    pub fn reserve(&mut self, s: &Shape, rows: usize, longest: usize) {
+        for (buffer, width) in [
+            (&mut self.x, s.width),
+            (&mut self.mid, s.width),
+            (&mut self.normed, s.width),
+            (&mut self.qkv, s.qkv_width()),
+            (&mut self.att, s.q_width()),
+            (&mut self.inner, s.inner_width()),
+            (&mut self.act, s.ffn),
+        ] {
+            buffer.resize(buffer.len().max(rows * width), 0.0);
+        }
+        self.scores.resize(self.scores.len().max(s.heads.max(LANES) * padded(longest)), 0.0);
+        self.positions.reserve(rows.saturating_sub(self.positions.len()));
+        self.wanted.reserve(rows.saturating_sub(self.wanted.len()));
+    }
+}
+
 impl Engine<'_> {
     /// Takes segments through all layers: together when they are short, a long one in pieces.
     pub fn task(&self, w: &mut Worker, segments: &[Segment]) {
-        let rows: usize = segments.iter().map(|s| s.ids.len()).sum();
+        let rows: usize = segments.iter().map(|s| s.len).sum();
         if rows <= TASK_ROWS {
             self.pass(w, segments);
             return;
         }
         for s in segments {
-            let last = s.ids.len().div_ceil(TASK_ROWS).saturating_sub(1);
-            for (i, ids) in s.ids.chunks(TASK_ROWS).enumerate() {
-                self.pass(w, &[Segment { slot: s.slot, ids, out: if i == last { s.out } else { None } }]);
+            for from in (0..s.len).step_by(TASK_ROWS) {
+                let len = TASK_ROWS.min(s.len - from);
+                let out = s.out.filter(|_| from + len == s.len);
+                self.pass(w, &[Segment { first: s.first + from, len, out, ..*s }]);
             }
         }
     }
 
     fn pass(&self, w: &mut Worker, segments: &[Segment]) {
         let (s, d) = (self.shape, self.shape.width);
-        let rows: usize = segments.iter().map(|s| s.ids.len()).sum();
+        let rows: usize = segments.iter().map(|s| s.len).sum();
         if rows == 0 {
             return;
         }
-        self.enter(w, segments, rows);
+        self.enter(w, segments);
         let (x, mid, qkv, att) = (
             &mut w.x[..rows * d],
             &mut w.mid[..rows * d],
@@ -60,7 +83,7 @@ impl Engine<'_> {
             for segment in segments {
                 // SAFETY: a slot belongs to one segment, a segment to one task.
                 let slot = unsafe { &mut self.slots.part(segment.slot, 1)[0] };
-                let n = segment.ids.len();
+                let n = segment.len;
                 self.attend_segment(
                     slot,
                     l,
@@ -80,32 +103,15 @@ impl Engine<'_> {
     }
 
     /// Embeds the tokens and notes their positions.
-    fn enter(&self, w: &mut Worker, segments: &[Segment], rows: usize) {
-        let (s, d) = (self.shape, self.shape.width);
-        let longest = segments
-            .iter()
-            .map(|s| unsafe { self.slots.read(s.slot, 1)[0].len } + s.ids.len())
-            .max()
-            .unwrap_or(0);
-        for (buffer, width) in [
-            (&mut w.x, d),
-            (&mut w.mid, d),
-            (&mut w.normed, d),
-            (&mut w.qkv, s.qkv_width()),
-            (&mut w.att, s.q_width()),
-            (&mut w.inner, s.inner_width()),
-            (&mut w.act, s.ffn),
-        ] {
-            buffer.resize(buffer.len().max(rows * width), 0.0);
-        }
-        w.scores.resize(w.scores.len().max(s.heads.max(LANES) * padded(longest)), 0.0);
+    fn enter(&self, w: &mut Worker, segments: &[Segment]) {
+        let d = self.shape.width;
         w.positions.clear();
         let table = &self.weights[self.plan.embed..];
         let mut r = 0;
         for segment in segments {
             // SAFETY: a slot belongs to one segment, a segment to one task.
             let len = unsafe { self.slots.read(segment.slot, 1)[0].len };
-            for (i, &id) in segment.ids.iter().enumerate() {
+            for (i, &id) in self.ids[segment.first..][..segment.len].iter().enumerate() {
                 let x = &mut w.x[r * d..(r + 1) * d];
                 x.copy_from_slice(&table[id as usize * d..][..d]);
                 if let Some(learned) = self.plan.positions {
@@ -164,12 +170,13 @@ impl Engine<'_> {
     fn leave(&self, w: &mut Worker, segments: &[Segment], d: usize) {
         let v = self.shape.vocab;
         let mut r = 0;
-        let mut wanted = Vec::with_capacity(segments.len());
+        let wanted = &mut w.wanted;
+        wanted.clear();
         for segment in segments {
             // SAFETY: a slot belongs to one segment, a segment to one task.
-            unsafe { self.slots.part(segment.slot, 1)[0].len += segment.ids.len() };
-            r += segment.ids.len();
-            if let (Some(out), true) = (segment.out, r > 0 && !segment.ids.is_empty()) {
+            unsafe { self.slots.part(segment.slot, 1)[0].len += segment.len };
+            r += segment.len;
+            if let (Some(out), true) = (segment.out, r > 0 && segment.len > 0) {
                 let n = wanted.len();
                 w.mid[n * d..(n + 1) * d].copy_from_slice(&w.x[(r - 1) * d..r * d]);
                 wanted.push(out);

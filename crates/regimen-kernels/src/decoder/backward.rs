@@ -4,11 +4,13 @@
 //! A chunk first sends its gradient down ([`super::chunk`]), then adds to the weights' gradients: every chain over rows
 //! goes on where the chunk before ended, so the order is the tokens' whatever the chunks are.
 
+use std::ops::Range;
+
 use super::chunk::Chunk;
 use super::layer::{balanced, block, blocks, joined};
 use super::parts::Parts;
 use super::weigh::{TrainedNorm, weigh};
-use super::{Decoder, Group, Upstream, grow};
+use super::{Decoder, Upstream, grow};
 use crate::gemm::{ROW_BLOCK, STRIP};
 use crate::grads::Grads;
 use crate::norm::norm_backward;
@@ -26,12 +28,13 @@ impl Decoder {
         grads.touch(trained.map(|(range, _)| range.clone()));
         self.head_backward(weights, upstream, grads);
         self.final_norm_backward(weights, grads);
-        let chunks = self.chunks();
-        self.flow_room(&chunks);
+        self.cut_into_chunks();
+        self.flow_room();
+        self.find_parts();
         for l in (0..self.shape.layers).rev() {
             self.packed.pack(&self.shape, &self.plan.layers[l], weights, true);
-            for chunk in &chunks {
-                self.layer_backward(l, chunk, weights, grads);
+            for chunk in 0..self.chunks.len() {
+                self.layer_backward(l, self.chunks[chunk].clone(), weights, grads);
             }
         }
         self.embedding_grad(grads);
@@ -44,29 +47,37 @@ impl Decoder {
         strips + s.ffn + 5 * s.width + 3 * s.q_width() + 2 * s.qkv_width()
     }
 
-    /// Groups of documents, several a chunk: where it can be, as many for every thread.
-    fn chunks(&self) -> Vec<Vec<Group>> {
+    /// Several groups of documents a chunk: where it can be, as many for every thread.
+    fn cut_into_chunks(&mut self) {
         let (groups, threads) = (&self.batch.groups, par::threads());
         let rows = (self.limits.chunk_bytes * threads / 4 / self.row_floats()).max(2 * ROW_BLOCK);
         let longest = groups.iter().map(|g| g.rows.len()).max().unwrap_or(1).max(1);
         let count = (rows as f64 / longest as f64 / threads as f64).round().max(1.0) as usize * threads;
-        let mut chunks: Vec<Vec<Group>> = Vec::new();
+        self.chunks.clear();
         let mut held = 0;
-        for g in groups {
-            match chunks.last_mut() {
-                Some(chunk) if held + g.rows.len() <= count * longest => chunk.push(g.clone()),
+        for (i, g) in groups.iter().enumerate() {
+            match self.chunks.last_mut() {
+                Some(chunk) if held + g.rows.len() <= count * longest => chunk.end = i + 1,
                 _ => {
-                    chunks.push(vec![g.clone()]);
+                    self.chunks.push(i..i + 1);
                     held = 0;
                 }
             }
             held += g.rows.len();
         }
-        chunks
     }
 
-    fn flow_room(&mut self, chunks: &[Vec<Group>]) {
-        let cap = chunks.iter().map(|c| joined(c).rows.len()).max().unwrap_or(0);
+    fn find_parts(&mut self) {
+        if self.parts.is_empty() {
+            let frozen = |start: usize| self.is_frozen(start);
+            let of = |at| Parts::new(&self.shape, at, frozen);
+            self.parts = self.plan.layers.iter().map(of).collect();
+        }
+    }
+
+    fn flow_room(&mut self) {
+        let rows = |c: &Range<usize>| joined(&self.batch.groups[c.clone()]).rows.len();
+        let cap = self.chunks.iter().map(rows).max().unwrap_or(0);
         let (s, f) = (&self.shape, &mut self.flow);
         let (d, iw, a, w) = (s.width, s.inner_width(), s.q_width(), s.qkv_width());
         let [dnormed0, dnormed1] = &mut f.dnormed;
@@ -96,6 +107,7 @@ impl Decoder {
         f.stats.iter_mut().for_each(|s| s.resize(s.len().max(cap), [0.0; 2]));
         for worker in &mut self.workers {
             grow(&mut worker.dinner, ROW_BLOCK * iw);
+            worker.attention.reserve(self.batch.longest, s.head_dim, true);
         }
     }
 
@@ -126,10 +138,9 @@ impl Decoder {
         });
     }
 
-    fn layer_backward(&mut self, l: usize, groups: &[Group], weights: &[f32], grads: &mut Grads) {
+    fn layer_backward(&mut self, l: usize, groups: Range<usize>, weights: &[f32], grads: &mut Grads) {
+        let groups = &self.batch.groups[groups];
         let whole = joined(groups);
-        let frozen = |start: usize| self.is_frozen(start);
-        let parts = Parts::new(&self.shape, &self.plan.layers[l], frozen);
         let (n, f, k) = (self.batch.len(), &mut self.flow, &self.kept);
         let [dnormed0, dnormed1] = &mut f.dnormed;
         let [stats0, stats1] = &mut f.stats;
@@ -140,7 +151,7 @@ impl Decoder {
             weights,
             table: &self.table,
             batch: &self.batch,
-            parts: &parts,
+            parts: &self.parts[l],
             level: l * n,
             rows: whole.rows.clone(),
             x: &k.x,
@@ -166,7 +177,7 @@ impl Decoder {
         } else {
             chunk.run(Crew::All, &whole);
         }
-        weigh(&chunk, grads);
+        weigh(&chunk, grads, &mut self.tasks);
     }
 
     /// Tokens' rows of the embedding, and their places' rows of learned positions.

@@ -54,6 +54,7 @@ impl Decoder {
             longest as usize <= bound,
             "a document has at most as many tokens as there are learned positions"
         );
+        b.longest = longest as usize;
         self.table.reach(longest as usize);
         self.picks.list.clear();
         self.picks.positions.clear();
@@ -82,6 +83,7 @@ impl Decoder {
             grow(&mut w.normed, block * s.width);
             grow(&mut w.inner, block * s.inner_width());
             grow(&mut w.act, block * s.ffn);
+            w.attention.reserve(self.batch.longest, s.head_dim, false);
         }
     }
 

@@ -100,12 +100,11 @@ impl Decoder {
         let p = &mut self.picks;
         p.positions.clear();
         p.positions.extend_from_slice(positions);
-        let mut rows = Vec::new();
-        gather(&mut rows, &self.hidden, d, positions.iter().copied());
+        gather(&mut p.position_rows, &self.hidden, d, positions.iter().copied());
         grow(&mut p.position_logits, positions.len() * v);
         crate::gemm::by_packed(
             &mut p.position_logits[..positions.len() * v],
-            &rows,
+            &p.position_rows,
             positions.len(),
             &self.head,
             false,
@@ -138,9 +137,9 @@ impl Decoder {
         if let (true, Some(dlogits)) = (with_logits, up.dlogits) {
             let positions = std::mem::take(&mut self.picks.positions);
             assert_eq!(dlogits.len(), positions.len() * v, "dlogits is [positions, vocab]");
-            let mut rows = Vec::new();
-            gather(&mut rows, &self.hidden, d, positions.iter().copied());
-            self.rows_backward(dlogits, &rows, &positions, grads);
+            let rows = std::mem::take(&mut self.picks.position_rows);
+            self.rows_backward(dlogits, &rows, positions.iter().copied(), grads);
+            self.picks.position_rows = rows;
             self.picks.positions = positions;
         }
     }
@@ -194,11 +193,11 @@ impl Decoder {
                 }
             });
             let rows = std::mem::take(&mut self.picks.rows);
-            let positions: Vec<u32> = list[c0..c0 + here].iter().map(|p| p.position).collect();
+            let positions = list[c0..c0 + here].iter().map(|p| p.position);
             self.rows_backward(
                 &logits[first..first + here * v],
                 &rows[c0 * d..(c0 + here) * d],
-                &positions,
+                positions,
                 grads,
             );
             self.picks.rows = rows;
@@ -209,12 +208,18 @@ impl Decoder {
     }
 
     /// From dlogits[rows, vocab] of hidden rows x[rows, width]: adds to `flow.dhidden` and to the head's gradient.
-    fn rows_backward(&mut self, dlogits: &[f32], x: &[f32], positions: &[u32], grads: &mut Grads) {
+    fn rows_backward(
+        &mut self,
+        dlogits: &[f32],
+        x: &[f32],
+        positions: impl ExactSizeIterator<Item = u32>,
+        grads: &mut Grads,
+    ) {
         let (d, v, count) = (self.shape.width, self.shape.vocab, positions.len());
         let mut dx = std::mem::take(&mut self.flow.dpicks);
         grow(&mut dx, count * d);
         crate::gemm::by_packed(&mut dx[..count * d], dlogits, count, &self.head_backward, false);
-        for (row, &position) in dx.chunks_exact(d).zip(positions) {
+        for (row, position) in dx.chunks_exact(d).zip(positions) {
             let into = &mut self.flow.dhidden[position as usize * d..][..d];
             into.iter_mut().zip(row).for_each(|(a, b)| *a += b);
         }

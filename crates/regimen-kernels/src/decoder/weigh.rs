@@ -50,7 +50,7 @@ impl TrainedNorm {
 }
 
 /// A task of the weight gradients.
-enum Weigh {
+pub(super) enum Weigh {
     /// Rows i..i + m of a matrix.
     Matrix(Matrix, usize, usize),
     Norm(usize, TrainedNorm, usize),
@@ -58,11 +58,11 @@ enum Weigh {
     HeadNorm(usize, usize, usize),
 }
 
-/// Adds the chunk's part of all weight gradients of the layer.
-pub(super) fn weigh(chunk: &Chunk, grads: &mut Grads) {
+/// Adds the chunk's part of all weight gradients of the layer. `tasks` is a buffer.
+pub(super) fn weigh(chunk: &Chunk, grads: &mut Grads, tasks: &mut Vec<Weigh>) {
     let (d, parts) = (chunk.shape.width, chunk.parts);
     let high = TASK_STRIPS * STRIP;
-    let mut tasks = Vec::new();
+    tasks.clear();
     for p in &parts.matrices {
         tasks.extend((0..p.width).step_by(high).map(|i| Weigh::Matrix(*p, i, high.min(p.width - i))));
     }
