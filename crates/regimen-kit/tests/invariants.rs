@@ -149,6 +149,6 @@ fn preferences_are_learnt_whatever_the_cut() {
     let eval = eval.replace("PATH", &tmp.path().join("preferences.jsonl").display().to_string());
     let looker = run(&recipe, &["stage.dpo.length=40st", &eval], &tmp.path().join("eval/run"));
     let preferred = looker.results[0].1[0].preferred.expect("preferences");
-    assert!(preferred.n == 4 && preferred.mean() >= 0.75, "{preferred:?}");
+    assert!(preferred.n == 6 && preferred.mean() >= 0.75, "{preferred:?}");
     assert!(weights(1) == whole && weights(130) == whole);
 }
