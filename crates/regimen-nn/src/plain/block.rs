@@ -44,7 +44,7 @@ impl Pass<'_> {
         let pre = self.tap(&site("pre"), "btd", pre)?;
         let post = match self.shape.activation {
             Activation::SwiGlu => activation::silu(pre) * up,
-            Activation::Gelu => activation::gelu(pre),
+            Activation::Gelu => gelu(pre),
             Activation::GeluTanh => activation::gelu_approximate(pre),
             Activation::Relu2 => activation::relu(pre).square(),
         };
@@ -52,4 +52,10 @@ impl Pass<'_> {
         let out = self.linear(&format!("{path}.down_proj"), post);
         self.tap(&site("out"), "btd", out)
     }
+}
+
+/// The exact GELU (Hendrycks and Gimpel 2016). Burn's own has the gradient of the tanh form on some devices.
+fn gelu(x: Tensor<3>) -> Tensor<3> {
+    let above = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0;
+    x * above * 0.5
 }
