@@ -62,17 +62,8 @@ impl Child {
     }
 
     fn decode(&self) -> Result<Value> {
-        let decoded = decode::run(&model(self.size, self.folder.as_deref())?, self.steps)?;
-        let tokens = (decode::ROWS * decode::NEW) as f64;
-        Ok(json!({
-            "batch": decode::ROWS,
-            "prompt": decode::PROMPT,
-            "new": decode::NEW,
-            "tok_s": tokens / median(&decoded.seconds),
-            "best_tok_s": tokens / least(&decoded.seconds),
-            "first_batch_s": self.since_start(decoded.first),
-            "rss_mb": peak_mb(),
-        }))
+        let decoded = decode::run(&model(self.size, self.folder.as_deref())?, decode::ROWS, self.steps)?;
+        Ok(decode::row(&decoded, decode::ROWS, self.started))
     }
 
     fn limit(&self) -> Value {
@@ -100,6 +91,6 @@ fn least(values: &[f64]) -> f64 {
 }
 
 /// The most memory that this process has held, in MiB.
-fn peak_mb() -> Option<f64> {
+pub fn peak_mb() -> Option<f64> {
     peak_memory().map(|bytes| (bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0)
 }

@@ -5,10 +5,14 @@ use regimen_core::generate::{Generator, Request, Stops};
 use regimen_core::model::Model;
 use regimen_core::run::Clock;
 use regimen_kernels::Sampling;
+use serde_json::{Value, json};
 
+use super::Work;
+use super::child::peak_mb;
+use super::summary::median;
 use super::tokens::prompts;
 
-/// Sequences side by side.
+/// Sequences side by side at the three sizes.
 pub const ROWS: usize = 64;
 /// Tokens of a prompt.
 pub const PROMPT: usize = 16;
@@ -24,12 +28,12 @@ pub struct Decoded {
     pub first: f64,
 }
 
-/// Draws the whole batch `times` times.
+/// Draws a batch of `rows` `times` times.
 ///
 /// # Errors
 /// What the generator says.
-pub fn run(model: &Model, times: u64) -> Result<Decoded> {
-    let prompts = prompts(model.shape().vocab, ROWS, PROMPT);
+pub fn run(model: &Model, rows: usize, times: u64) -> Result<Decoded> {
+    let prompts = prompts(model.shape().vocab, rows, PROMPT);
     let mut generator = Generator::new(model.shape());
     let stops = Stops { ids: &[], strings: &[], text: &|_| String::new() };
     let mut decoded = Decoded { seconds: Vec::new(), first: 0.0 };
@@ -51,6 +55,21 @@ pub fn run(model: &Model, times: u64) -> Result<Decoded> {
     Ok(decoded)
 }
 
+/// What a row of JSON says about it.
+pub fn row(decoded: &Decoded, batch: usize, started: Option<f64>) -> Value {
+    let tokens = (batch * NEW) as f64;
+    json!({
+        "bench": Work::Decode.name(),
+        "batch": batch,
+        "prompt": PROMPT,
+        "new": NEW,
+        "tok_s": tokens / median(&decoded.seconds),
+        "best_tok_s": tokens / decoded.seconds.iter().copied().fold(f64::INFINITY, f64::min),
+        "first_batch_s": started.map(|started| decoded.first - started),
+        "rss_mb": peak_mb(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +78,7 @@ mod tests {
     #[test]
     fn the_whole_batch_is_drawn() {
         let model = model(Size::Xs, None).expect("it is made here");
-        let decoded = run(&model, 1).expect("it decodes");
+        let decoded = run(&model, 3, 1).expect("it decodes");
         assert_eq!(decoded.seconds.len(), 1);
         assert!(decoded.first > 0.0);
     }

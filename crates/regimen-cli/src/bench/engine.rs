@@ -136,8 +136,7 @@ impl Run {
             }
             _ => (self.own_command(ours, self.work, ours.threads)?, OURS.to_owned()),
         };
-        let output = command.output().map_err(|e| cannot_start(&program, &e))?;
-        read(&output).map_err(within)
+        measured(&mut command, &program).map_err(within)
     }
 
     /// Two trainings at once, one thread each.
@@ -187,6 +186,12 @@ impl Run {
         }
         command
     }
+}
+
+/// Starts a process that prints a row, and waits for it.
+pub fn measured(command: &mut Command, program: &str) -> Result<Row> {
+    let output = command.output().map_err(|e| cannot_start(program, &e))?;
+    read(&output)
 }
 
 fn cannot_start(program: &str, why: &std::io::Error) -> Error {

@@ -5,6 +5,7 @@
 //! memory and its own start, and they can take turns. Another kind of work is one more [`Work`] with its file.
 
 mod additions;
+pub mod checkpoint;
 mod child;
 mod decode;
 mod engine;
@@ -22,7 +23,7 @@ mod weights;
 pub use child::Child;
 pub use engine::{Ours, Peers, plan, scripts};
 pub use model::has_known_losses;
-pub use report::{Report, load};
+pub use report::{Report, load, machine};
 pub use row::Row;
 pub use size::Size;
 pub use summary::wrong_losses;

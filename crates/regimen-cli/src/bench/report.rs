@@ -25,7 +25,7 @@ impl Report {
     /// As a table with the machine above and the meaning of its columns below.
     pub fn render(&self) -> String {
         let all = summarise(&self.rows, &self.sizes);
-        let mut out = format!("{}\n\n{}\n", self.machine(), table(&all));
+        let mut out = format!("{}\n\n{}\n", machine(self.threads, self.rounds, self.load), table(&all));
         out.push_str(
             "peak: of the process. start: from the process's start to the end of its first step or batch.\n",
         );
@@ -60,25 +60,6 @@ impl Report {
         })
     }
 
-    fn machine(&self) -> String {
-        let facts = host_facts();
-        let cpu = facts.get("cpu").map_or("an unknown processor", String::as_str);
-        let mut line = format!(
-            "{cpu}, {}, {}, medians of {}",
-            crate::args::isa(),
-            number::plural(self.threads, "thread"),
-            number::plural(self.rounds as usize, "round")
-        );
-        if let Some(load) = self.load.filter(|&load| is_busy(load)) {
-            let _ = write!(
-                line,
-                "\nthe machine was not quiet: {load:.1} processes wanted a core when it began.\n\
-                 Do not quote these figures: threads that wait by spinning, as PyTorch's do, can be slowed a hundredfold"
-            );
-        }
-        line
-    }
-
     fn sgemm(&self) -> Option<f64> {
         let of = |size: &Size| {
             self.rows.iter().filter(|row| row.is(Work::Limit, size.name(), OURS)).collect::<Vec<_>>()
@@ -87,6 +68,26 @@ impl Report {
             self.sizes.iter().flat_map(of).filter_map(|row| row.number("sgemm_gflop_s")).collect();
         (!rates.is_empty()).then(|| median(&rates))
     }
+}
+
+/// What was measured on, and whether it was quiet.
+pub fn machine(threads: usize, rounds: u64, load: Option<f64>) -> String {
+    let facts = host_facts();
+    let cpu = facts.get("cpu").map_or("an unknown processor", String::as_str);
+    let mut line = format!(
+        "{cpu}, {}, {}, medians of {}",
+        crate::args::isa(),
+        number::plural(threads, "thread"),
+        number::plural(rounds as usize, "round")
+    );
+    if let Some(load) = load.filter(|&load| is_busy(load)) {
+        let _ = write!(
+            line,
+            "\nthe machine was not quiet: {load:.1} processes wanted a core when it began.\n\
+             Do not quote these figures: threads that wait by spinning, as PyTorch's do, can be slowed a hundredfold"
+        );
+    }
+    line
 }
 
 /// Whether others would disturb a measurement.

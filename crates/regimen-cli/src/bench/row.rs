@@ -51,6 +51,11 @@ impl Row {
         self.text("bench") == work.name() && self.text("size") == size && self.text("peer") == engine
     }
 
+    /// Whether it decodes from so many prompts.
+    pub fn decodes(&self, batch: usize, engine: &str) -> bool {
+        self.number("batch") == Some(batch as f64) && self.text("peer") == engine
+    }
+
     /// Seconds from the start of the process to the end of its first unit of work.
     pub fn first(&self) -> Option<f64> {
         self.number("first_step_s").or_else(|| self.number("first_batch_s"))

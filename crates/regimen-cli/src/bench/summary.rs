@@ -44,7 +44,7 @@ pub fn median(values: &[f64]) -> f64 {
 }
 
 /// The median of one number of some rows.
-fn middle(rows: &[&Row], number: impl Fn(&Row) -> Option<f64>) -> Option<f64> {
+pub fn middle(rows: &[&Row], number: impl Fn(&Row) -> Option<f64>) -> Option<f64> {
     let values: Vec<f64> = rows.iter().filter_map(|row| number(row)).collect();
     (!values.is_empty()).then(|| median(&values))
 }

@@ -4,12 +4,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use regimen_base::{Error, Result};
+use regimen_nn::Device;
 
+use crate::bench::checkpoint::Decoding;
 use crate::bench::{
-    Child, Ours, Peers, Report, Row, Size, Work, has_known_losses, load, plan, scripts, wrong_losses,
+    Child, Ours, Peers, Report, Row, Size, Work, checkpoint, has_known_losses, load, machine, plan, scripts,
+    wrong_losses,
 };
 use crate::failure::Outcome;
 use crate::out::{self, tell};
+use crate::target::Named;
 
 #[derive(clap::Args)]
 #[command(
@@ -30,9 +34,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
     /// Measure PyTorch, transformers and TRL too, with this Python
-    #[arg(long, value_name = "PYTHON", requires = "models")]
+    #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
-    /// Where peer_train.py, peer_decode.py and peer_trl.py are
+    /// Where peer_train.py, peer_decode.py, peer_trl.py and peer_llamacpp.py are
     #[arg(long, value_name = "DIR", default_value = "bench")]
     peer_scripts: PathBuf,
     /// Checkpoints to start from, one folder a size
@@ -41,12 +45,18 @@ pub struct Args {
     /// The peers' rows, from make_data.py [default: the folder `data` beside the checkpoints]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Measure decoding of this model instead, from 1, 8 and 64 prompts; with --peer beside llama.cpp
+    #[arg(long, value_name = "RUN|CKPT", conflicts_with_all = ["size", "work", "steps", "models", "data"])]
+    checkpoint: Option<PathBuf>,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
     /// Make one measurement in this process
     #[arg(long, hide = true)]
     child: Option<Work>,
+    /// Prompts side by side in that measurement
+    #[arg(long, hide = true, requires = "child", default_value_t = 64)]
+    batch: usize,
     /// When this process was started, in seconds since 1970
     #[arg(long, hide = true, requires = "child")]
     started: Option<f64>,
@@ -59,9 +69,11 @@ impl Args {
         if self.work.is_empty() {
             self.work = Work::ALL.to_vec();
         }
-        match self.child {
-            Some(work) => self.measure(work),
-            None => self.compare(),
+        match (self.child, &self.checkpoint) {
+            (Some(_), Some(checkpoint)) => self.decode(checkpoint),
+            (Some(work), None) => self.measure(work),
+            (None, Some(checkpoint)) => self.compare_decoding(checkpoint),
+            (None, None) => self.compare(),
         }
     }
 
@@ -72,6 +84,48 @@ impl Args {
             let steps = self.steps.unwrap_or(size.steps());
             let row = Child { work, size, steps, folder, started: self.started }.measure()?;
             writeln!(out, "{}", row.0)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    fn decode(&self, checkpoint: &Path) -> Outcome {
+        let named = Named { target: checkpoint.to_owned(), stage: None, step: None };
+        let model = named.find()?.model(&Device::cpu())?;
+        let row = checkpoint::measure(&model, self.batch, self.started)?;
+        let mut out = out::open();
+        writeln!(out, "{}", row.0)?;
+        Ok(out.flush()?)
+    }
+
+    fn compare_decoding(&self, checkpoint: &Path) -> Outcome {
+        if self.peer.is_some() {
+            must_be_there(&self.peer_scripts, checkpoint::SCRIPT)?;
+            if checkpoint.extension().is_none_or(|kind| kind != "gguf") {
+                return Err(Error::usage(format!("llama.cpp cannot read {}", checkpoint.display()))
+                    .remedy(
+                        "name a .gguf file (`regimen export --to gguf` writes one), or leave `--peer` out",
+                    )
+                    .into());
+            }
+        }
+        let decoding = Decoding {
+            checkpoint: checkpoint.to_owned(),
+            threads: regimen_kernels::threads(),
+            rounds: self.rounds,
+            peer: self.peer.clone().map(|python| (python, self.peer_scripts.clone())),
+        };
+        let load = load();
+        let rows = decoding.rows(tell)?;
+        let mut out = out::open();
+        if self.json {
+            writeln!(out, "{:#}", checkpoint::as_json(&rows))?;
+        } else {
+            writeln!(
+                out,
+                "{}\n\n{}",
+                machine(decoding.threads, self.rounds, load),
+                checkpoint::render(&rows)
+            )?;
         }
         Ok(out.flush()?)
     }
@@ -132,6 +186,10 @@ impl Args {
 
     fn peers(&self) -> Result<Option<Peers>> {
         let Some(python) = self.peer.clone() else { return Ok(None) };
+        if self.models.is_none() {
+            return Err(Error::usage("the peers start from checkpoints, but `--models` names none")
+                .remedy("make them with make_init.py of the peers' scripts, and give the folder"));
+        }
         for script in scripts() {
             must_be_there(&self.peer_scripts, script)?;
         }
