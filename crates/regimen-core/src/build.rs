@@ -141,7 +141,9 @@ impl Builder<'_> {
             if node.room() == Some(Room::Task) {
                 let task: Arc<dyn Task> = Arc::from(build(&self.registry.task, node, &BuildCx::default())?);
                 judges.0.push(Some(Arc::clone(&task)));
-                sources.push(Arc::new(TaskSource::new(index, task, key.at(u64::from(index)), take)));
+                let pool = node.opt_u64("pool").map(|pool| Key::new(self.seed()).child("pool").at(pool));
+                let items = pool.unwrap_or_else(|| key.at(u64::from(index)));
+                sources.push(Arc::new(TaskSource::new(index, task, items, take)));
             } else {
                 let set = build(&self.registry.data, node, &BuildCx::default())?;
                 judges.0.push(None);

@@ -75,6 +75,11 @@ const SOURCE_FIELDS: &[Field] = &[
     Field::new("name", Ty::Str, "what paths and reports call it; absent: its kind"),
     WEIGHT,
     Field::new("take", Ty::Count, "use only this many examples; absent: all").min(1.0),
+    Field::new(
+        "pool",
+        Ty::Count,
+        "of a task: streams and stages that name the same pool see the same items; absent: each stream draws its own",
+    ),
 ];
 
 const CONSTANT: &[Field] = &[Field::new(

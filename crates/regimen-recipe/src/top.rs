@@ -117,6 +117,12 @@ const TRAIN: &[Field] = &[
     Field::new("log-every", Ty::Every, "how often metrics are written").or("1").aliases(&["logging-steps"]),
     Field::new("eval-every", Ty::Every, "absent: only at the end of the stage, if `eval` is there")
         .aliases(&["eval-steps"]),
+    Field::new(
+        "eval-at",
+        Ty::List(&Ty::Count),
+        "further steps after which to evaluate, such as [1, 2, 5, 10, 20, 50]",
+    )
+    .min(1.0),
     Field::new("update", Ty::Kind(&[Room::Update]), "how gradients become new weights").or_standard(),
     Field::new("stream", Ty::Map(&Ty::Table(STREAM)), "data or rollouts, each with its objectives")
         .required(),

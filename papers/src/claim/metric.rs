@@ -2,8 +2,8 @@
 //!
 //! | name | what | one number or a curve |
 //! |---|---|---|
-//! | `STAGE/SET/exact_match`, `…/loss`, `…/bits_per_byte`, `…/answered`, `…/cut_off` | the held-out set `SET` after the stage | a number |
-//! | `STAGE/eval/SET/exact_match`, `…/loss`, `…/bpb` | the same every `eval-every` steps | a curve |
+//! | `STAGE/SET/exact_match`, `…/loss`, `…/bits_per_byte`, `…/answered`, `…/cut_off`, `…/reply_tokens`, `…/preferred` | the held-out set `SET` after the stage | a number |
+//! | `STAGE/eval/SET/exact_match`, `…/loss`, `…/bpb`, `…/reply_tokens`, `…/preferred` | the same every `eval-every` steps, and at those of `eval-at` | a curve |
 //! | `STAGE/NAME`, such as `train/loss`, `rl/reward`, `rl/completions/mean_length` | any line of the stage's metrics.jsonl | a curve |
 //! | `STAGE/ledger/WHAT`, `ledger/WHAT`: `steps`, `tokens`, `generated_tokens`, `flops`, `seconds` | what the stage, or all of them, took | a number |
 
@@ -35,6 +35,10 @@ pub enum Score {
     Answered,
     /// The share of replies that were cut off.
     CutOff,
+    /// Mean number of tokens that a reply took.
+    ReplyTokens,
+    /// The share of preferences whose chosen side the model finds likelier.
+    Preferred,
 }
 
 /// A column of the ledger.
@@ -52,12 +56,14 @@ pub enum Sum {
     Seconds,
 }
 
-const SCORES: [(&str, Score); 5] = [
+const SCORES: [(&str, Score); 7] = [
     ("exact_match", Score::ExactMatch),
     ("loss", Score::Loss),
     ("bits_per_byte", Score::BitsPerByte),
     ("answered", Score::Answered),
     ("cut_off", Score::CutOff),
+    ("reply_tokens", Score::ReplyTokens),
+    ("preferred", Score::Preferred),
 ];
 
 const SUMS: [(&str, Sum); 5] = [
@@ -99,7 +105,9 @@ impl Metric {
             }
             ["eval", set, _] => {
                 known_set(set, &sets)?;
-                if node.kind() != "train" || node.opt_length("eval-every").is_none() {
+                let on_the_way =
+                    || node.opt_length("eval-every").is_some() || !node.u64s("eval-at").is_empty();
+                if node.kind() != "train" || !on_the_way() {
                     return Err(format!(
                         "stage `{stage}` has no `eval-every`: only {stage}/{set}/… is measured"
                     ));

@@ -123,7 +123,7 @@ pub fn examine_and_keep(
     let _ = (resolved.root().opt_str("name"), resolved.root().opt_str("about"));
     let mut loads = Vec::new();
     for (node, plan) in resolved.stages().iter().zip(&resolved.plan().stages) {
-        let _ = node.opt_str("about");
+        let _ = (node.opt_str("id"), node.opt_str("about"));
         loads.push(known.stage(node, plan).map_err(|e| e.within(format!("stage `{}`", plan.id)))?);
     }
     let Known { mut findings, trained, held_out, shown, .. } = known;
@@ -293,6 +293,7 @@ fn written_and_empty(stage: &Node, eval: Option<&Node>) {
         for field in ["log-every", "checkpoint-every", "eval-every"] {
             let _ = stage.opt_length(field);
         }
+        let _ = stage.u64s("eval-at");
         for (_, stream) in stage.map("stream") {
             skip_empty(stream, &["reward", "transform"]);
         }

@@ -138,6 +138,8 @@ fn score_of(result: &SetResult, score: Score) -> Option<f64> {
         Score::CutOff => share(|t| t.truncated as f64 / t.n.max(1) as f64),
         Score::Loss => result.loss,
         Score::BitsPerByte => result.bits_per_byte,
+        Score::ReplyTokens => result.reply_tokens,
+        Score::Preferred => result.preferred.as_ref().map(Tally::mean),
     }
 }
 

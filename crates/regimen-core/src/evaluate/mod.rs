@@ -59,6 +59,9 @@ pub struct SetResult {
     /// Preferences whose chosen reply is the likelier one, by the mean log-prob of its tokens; `None` for other data.
     #[serde(default)]
     pub preferred: Option<Tally>,
+    /// Mean number of tokens that the model drew for a reply; what it was made to begin with does not count.
+    #[serde(default)]
+    pub reply_tokens: Option<f64>,
     /// The first few replies.
     pub examples: Vec<Reply>,
 }

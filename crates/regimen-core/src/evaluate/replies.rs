@@ -32,6 +32,7 @@ pub(super) fn judge(
         on_token: &mut on_token,
     };
     let mut all = Tally::default();
+    let mut drawn = 0;
     for group in evaluation.rollout.collect(&mut decoder, prompts)? {
         for episode in &group.episodes {
             let Some(verdict) = set.judges.judge(&group.example, &episode.text) else { continue };
@@ -42,6 +43,7 @@ pub(super) fn judge(
                 truncated: u64::from(episode.stop.truncated()),
             };
             all.add(one);
+            drawn += episode.drawn();
             if let Some(level) = group.example.difficulty {
                 result.by_difficulty.entry(level).or_default().add(one);
             }
@@ -57,5 +59,6 @@ pub(super) fn judge(
         }
     }
     result.replies = (all.n > 0).then_some(all);
+    result.reply_tokens = (all.n > 0).then(|| drawn as f64 / all.n as f64);
     Ok(())
 }

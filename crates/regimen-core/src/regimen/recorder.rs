@@ -13,11 +13,13 @@ use crate::run::{Clock, EpisodeRecord, Metrics, StageDir, peak_memory};
 use crate::stage::{Drawn, Progress, Stage, Watch};
 
 /// How often things happen, in steps; 0 is never.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Periods {
     checkpoint: u64,
     log: u64,
     evaluation: u64,
+    /// Further steps after which to evaluate.
+    at: Vec<u64>,
 }
 
 /// Checkpoints kept besides a stage's last.
@@ -38,6 +40,7 @@ impl Periods {
             checkpoint,
             log: steps(node.opt_length("log-every")).max(1),
             evaluation: steps(node.opt_length("eval-every")),
+            at: node.u64s("eval-at"),
         }
     }
 }
@@ -121,7 +124,7 @@ impl Watch for Recorder<'_> {
     }
 
     fn wants_evaluation(&self, step: u64) -> bool {
-        due(self.periods.evaluation, step)
+        due(self.periods.evaluation, step) || self.periods.at.contains(&step)
     }
 
     fn evaluate(&mut self, stage: &mut Stage) -> Result<()> {
@@ -134,6 +137,9 @@ impl Watch for Recorder<'_> {
             }
             if let Some(preferred) = &result.preferred {
                 values.insert(format!("eval/{}/preferred", result.name), preferred.mean());
+            }
+            if let Some(tokens) = result.reply_tokens {
+                values.insert(format!("eval/{}/reply_tokens", result.name), tokens);
             }
             if let Some(loss) = result.loss {
                 values.insert(format!("eval/{}/loss", result.name), loss);

@@ -60,6 +60,12 @@ impl Stage {
         let outcome = self.run_streams(&mut streams, route, &mut stepped);
         self.streams = streams;
         let loss = outcome?;
+        if let Some(route) = route {
+            for stream in &self.streams {
+                let trained = f64::from(u8::from(stream.name == route));
+                stepped.readings.set(&format!("routed/{}", stream.name), trained);
+            }
+        }
         if !loss.is_finite() {
             return Err(self.diverged("the loss", loss));
         }

@@ -37,8 +37,9 @@ impl Source for TaskSource {
         self.task.name()
     }
 
-    fn len(&self, _: Split) -> Option<u64> {
-        self.take
+    fn len(&self, split: Split) -> Option<u64> {
+        let listed = self.task.list(split).map(|items| items.len() as u64);
+        self.take.into_iter().chain(listed).min()
     }
 
     fn get(&self, index: u64, split: Split) -> Result<Example> {
@@ -49,7 +50,16 @@ impl Source for TaskSource {
             ))
             .remedy("raise `take`"));
         }
-        let mut example = self.task.example(split, self.key.child(split.name()).at(index));
+        let mut example = match self.task.list(split) {
+            Some(items) => items.get(index as usize).cloned().ok_or_else(|| {
+                Error::failed(format!(
+                    "task `{}` has {} items, there is no item {index}",
+                    self.name(),
+                    items.len()
+                ))
+            })?,
+            None => self.task.example(split, self.key.child(split.name()).at(index)),
+        };
         example.id = ExampleId { source: self.number, index };
         Ok(example)
     }
@@ -59,8 +69,8 @@ impl Source for TaskSource {
     }
 
     fn describe(&self) -> String {
-        match self.take {
-            Some(take) => format!("{}: task, {take} items", self.name()),
+        match self.len(Split::Train) {
+            Some(items) => format!("{}: task, {items} items", self.name()),
             None => format!("{}: task, endless", self.name()),
         }
     }
@@ -88,6 +98,46 @@ mod tests {
         fn alphabet(&self) -> String {
             String::new()
         }
+    }
+
+    /// Three items and no others.
+    struct Listed(Vec<Example>);
+
+    impl Task for Listed {
+        fn name(&self) -> &'static str {
+            "listed"
+        }
+        fn example(&self, _: Split, _: Key) -> Example {
+            unreachable!("the items are listed")
+        }
+        fn list(&self, _: Split) -> Option<&[Example]> {
+            Some(&self.0)
+        }
+        fn judge(&self, _: &Example, _: &str) -> Judgement {
+            Judgement { score: 0.0, parse: Parse::Missing }
+        }
+        fn alphabet(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_listed_task_has_its_items_in_order() {
+        let body = |n: u64| Body::Text(format!("item {n}"));
+        let item = |n| Example::new(ExampleId { source: 9, index: 9 }, body(n));
+        let task = Arc::new(Listed((0..3).map(item).collect()));
+        let source = |take| TaskSource::new(2, Arc::clone(&task) as Arc<dyn Task>, Key::new(1), take);
+        let all = source(None);
+        assert_eq!((all.len(Split::Train), all.len(Split::Eval)), (Some(3), Some(3)));
+        assert_eq!(
+            (source(Some(2)).len(Split::Train), source(Some(7)).len(Split::Train)),
+            (Some(2), Some(3))
+        );
+        for n in 0..3 {
+            let got = all.get(n, Split::Train).expect("an item");
+            assert_eq!((got.body, got.id), (body(n), ExampleId { source: 2, index: n }));
+        }
+        assert!(all.get(3, Split::Train).expect_err("no such item").to_string().contains("has 3 items"));
     }
 
     #[test]

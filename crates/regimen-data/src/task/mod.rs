@@ -13,7 +13,7 @@
 //! - The name that an example carries is `ExampleId { source: 0, index: 0 }`: whoever catalogues it names it.
 //!
 //! The prompts of different tasks cannot be mistaken for each other: `arith` ends with `=`, `chain-arith` with `?`,
-//! `countdown` has `->`, `knights-knaves` starts with `A:`. `two-hop` speaks of entities that are letters beyond ASCII, and
+//! `countdown` has `->`, `knights-knaves` starts with `A:`, `maze` with a Cyrillic letter. `two-hop` speaks of entities that are letters beyond ASCII, and
 //! parts its items by its graph instead of by a hash.
 
 pub mod answer;
@@ -25,6 +25,7 @@ mod columns;
 mod countdown;
 pub mod expression;
 mod knights_knaves;
+mod maze;
 mod op;
 mod problem;
 mod reach;
@@ -46,6 +47,7 @@ pub use bounds::Bounds;
 pub use chain_arith::ChainArith;
 pub use countdown::Countdown;
 pub use knights_knaves::KnightsKnaves;
+pub use maze::{Aim, Maze};
 pub use op::Op;
 pub use solution::Solution;
 pub use two_hop::{Graph, Test, TwoHop};
@@ -80,6 +82,11 @@ pub trait Task: Send + Sync {
     /// # Panics
     /// May panic with a configuration that [`Task::check`] refuses.
     fn example(&self, split: Split, key: Key) -> Example;
+    /// The items, where the task is a fixed list of them: a source then has these, in this order, and no others. (What a
+    /// study of memory trains on and asks for is one list, so it may be the same in both splits.)
+    fn list(&self, _: Split) -> Option<&[Example]> {
+        None
+    }
     /// Judges a reply to `example`. The gold reply scores 1.
     fn judge(&self, example: &Example, reply: &str) -> Judgement;
     /// Characters that prompts and replies may use, for character tokenizers.
@@ -133,5 +140,7 @@ pub fn all() -> Vec<Box<dyn Task>> {
         worked: 0.5,
     }));
     tasks.push(Box::new(KnightsKnaves { people: Bounds::new(2, 5), solution: Solution::Full, worked: 0.5 }));
+    tasks.push(Box::new(Maze { size: 6, solution: Solution::Full, worked: 0.5, ..Maze::default() }));
+    tasks.push(Box::new(Maze::default()));
     tasks
 }

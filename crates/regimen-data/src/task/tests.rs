@@ -180,7 +180,7 @@ fn styles_share_their_problems() {
 
 #[test]
 fn a_share_of_the_items_is_worked() {
-    for task in all().iter().skip(12) {
+    for task in all().iter().skip(12).take(5) {
         let worked = items(&**task, Split::Train, 1_000).filter(|e| e.columns["solution"] == "full").count();
         assert!((430..570).contains(&worked), "{}: {worked} of 1000", task.name());
     }
@@ -196,6 +196,7 @@ fn prompts_tell_the_tasks_apart() {
                 ("chain-arith", prompt.ends_with('?')),
                 ("countdown", prompt.contains("->")),
                 ("knights-knaves", prompt.starts_with("A:")),
+                ("maze", !prompt.is_ascii()),
             ];
             let named: Vec<&str> = marks.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
             assert_eq!(named, [task.name()], "{prompt}");

@@ -4,6 +4,7 @@ mod arith;
 mod chain_arith;
 mod countdown;
 mod knights_knaves;
+mod maze;
 mod two_hop;
 
 use regimen_base::Result;
@@ -13,7 +14,7 @@ use regimen_recipe::{Field, Node, Ty};
 
 /// The room's table.
 pub static TABLE: Table<dyn Task> =
-    &[arith::PIECE, chain_arith::PIECE, countdown::PIECE, knights_knaves::PIECE, two_hop::PIECE];
+    &[arith::PIECE, chain_arith::PIECE, countdown::PIECE, knights_knaves::PIECE, maze::PIECE, two_hop::PIECE];
 
 const SOLUTION: Field =
     Field::new("solution", Ty::Choice(&["none", "short", "full"]), "the working of the gold reply")
