@@ -81,7 +81,8 @@ impl Persist for SasrRouter {
         let (sum, count) = (state.take_f64("sum")?, state.take_u64("count")?);
         let latest = state.take_f64("latest")?;
         let sft = state.take("sft")?.as_bool();
-        let sft = sft.ok_or_else(|| StateError("`sft` of the saved state is neither true nor false".to_owned()))?;
+        let sft =
+            sft.ok_or_else(|| StateError("`sft` of the saved state is neither true nor false".to_owned()))?;
         self.measured = Measured { sum, count, latest, sft };
         state.finish()
     }
