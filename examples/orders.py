@@ -32,7 +32,8 @@ def worse(rng, reply):
     """What a careless model says: prose, a key left out, or single quotes."""
     facts = json.loads(reply)
     prose = f"Sure! {facts['name']} from {facts['city']} ordered {facts['count']} {facts['item']}."
-    short = json.dumps({k: v for k, v in facts.items() if k != rng.choice(["city", "count"])})
+    out = rng.choice(["city", "count"])
+    short = json.dumps({k: v for k, v in facts.items() if k != out})
     return rng.choice([prose, short, reply.replace('"', "'")])
 
 
