@@ -64,6 +64,10 @@ const CONTEXT: Field = Field::new("context", Ty::Count, "longest row in tokens; 
     .min(1.0)
     .aliases(&["max-length", "max-seq-length", "sequence-len"]);
 
+/// Why nothing has to be packed.
+pub(crate) const PACKED: &str =
+    "leave it out: nothing is padded, and attention never leaves a row, so every batch is packed";
+
 const TRAIN: &[Field] = &[
     ID,
     ABOUT,
@@ -108,6 +112,11 @@ const TRAIN: &[Field] = &[
                 "gradient-accumulation-steps",
                 "leave it out: `batch` counts per optimiser step and is split exactly",
             ),
+            ("packing", PACKED),
+            ("sample-packing", PACKED),
+            ("padding-free", PACKED),
+            ("bf16", "leave it out: training is in f32"),
+            ("fp16", "leave it out: training is in f32"),
         ]),
     Field::new("micro-batch-tokens", Ty::Count, "tokens in one pass; changes memory and speed, not results")
         .min(1.0),
