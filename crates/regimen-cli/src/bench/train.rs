@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use regimen_base::{Key, Result};
 use regimen_core::build::micro_batch_tokens;
+use regimen_core::clamps::Clamps;
 use regimen_core::feed::{DataFeed, Judges, RolloutFeed, Supply};
 use regimen_core::generate::Generator;
 use regimen_core::model::Model;
 use regimen_core::objective::{Objective, Weighted};
+use regimen_core::probe::Periods;
 use regimen_core::reward::Weighted as WeightedReward;
 use regimen_core::rollout::{Settings, SingleTurn};
 use regimen_core::run::Clock;
@@ -150,6 +152,9 @@ impl Training {
             knobs: Knobs::default(),
             counters: Counters::default(),
             signals: BTreeMap::new(),
+            clamps: Clamps::default(),
+            probes: Vec::new(),
+            probe_periods: Periods::default(),
         })
     }
 }
