@@ -94,6 +94,8 @@ pub enum Names {
     Knob,
     /// A number of this stage that the holder reads.
     KnobRead,
+    /// A clamp of this stage.
+    Clamp,
 }
 
 /// What a field is when the recipe says nothing.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use regimen_base::{Result, Split};
+use regimen_core::Clamps;
 use regimen_core::build::{Builder, micro_batch_tokens};
 use regimen_core::feed::{DataFeed, RolloutFeed, prompt_tokens};
 use regimen_core::model::{Model, Outline};
@@ -13,7 +14,7 @@ use regimen_core::stage::Feed;
 use regimen_data::{Body, Example, ExampleId, Files, Role, Source, Tokenizer};
 use regimen_kernels::Layout;
 use regimen_nn::hf::Family;
-use regimen_nn::{Arch, Device, Positions, Shape, build as build_net};
+use regimen_nn::{Arch, Device, Positions, Shape, Taps, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan, Start};
 
 use super::data::{self, Findings, Level, Shown};
@@ -168,6 +169,7 @@ impl Known<'_> {
         for (_, from) in &plan.casts {
             self.start(from)?;
         }
+        Taps::new(Clamps::of(node).all()).check(&outline.shape).map_err(|e| e.within(node.origin()))?;
         self.ends.insert(plan.id.clone(), outline.clone());
         let load = if node.kind() == "eval" {
             Self::idle(plan, &outline)
@@ -299,7 +301,7 @@ fn written_and_empty(stage: &Node, eval: Option<&Node>) {
         }
     }
     if let Some(eval) = eval {
-        skip_empty(eval, &["metric"]);
+        skip_empty(eval, &["metric", "probe"]);
     }
 }
 

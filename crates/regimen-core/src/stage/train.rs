@@ -51,7 +51,7 @@ pub enum End {
 pub fn train(stage: &mut Stage, watch: &mut dyn Watch) -> Result<End> {
     let mut reason = None;
     while stage.counters.step < stage.total {
-        let route = match stage.consult() {
+        let route = match stage.consult()? {
             Verdict::Stop(why) => {
                 reason = Some(why);
                 break;
