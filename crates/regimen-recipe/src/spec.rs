@@ -265,6 +265,7 @@ impl Names {
             Self::StreamOf => "a stream of an earlier stage as \"stage.stream\"",
             Self::Stream => "a stream of this stage",
             Self::Cast => "a cast of this stage, or \"policy\"",
+            Self::Clamp => "a clamp of this stage",
             Self::Knob | Self::KnobRead => "a number of this stage, such as \"lr\"",
         }
     }
