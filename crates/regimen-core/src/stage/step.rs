@@ -204,7 +204,7 @@ impl Stage {
         self.counters.loss_tokens += loss_tokens as u64;
         self.counters.units += units.len() as u64;
         // frozen weights have no gradient of their own
-        let trained: usize = self.policy.net.params().train_ranges().iter().map(|r| r.len()).sum();
+        let trained: usize = self.policy.net.params().train_ranges().iter().map(ExactSizeIterator::len).sum();
         let per_weight = if reads_others { 6.0 } else { 4.0 };
         let per_token = per_weight * self.policy.parameters() as f64 + 2.0 * trained as f64;
         self.counters.flops += per_token * tokens as f64;
