@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use regimen_base::{Key, Result};
+use regimen_core::Clamps;
 use regimen_core::build::micro_batch_tokens;
 use regimen_core::clamps::Clamps;
 use regimen_core::feed::{DataFeed, Judges, RolloutFeed, Supply};
@@ -148,6 +149,9 @@ impl Training {
             schedule: Box::new(Shaped { warmup: Warmup::Steps(0), floor: 0.0, shape: Shape::Constant }),
             lr,
             max_grad_norm: clip,
+            clamps: Clamps::default(),
+            probes: Vec::new(),
+            probe_periods: Periods::default(),
             controllers: Vec::new(),
             knobs: Knobs::default(),
             counters: Counters::default(),
