@@ -6,7 +6,6 @@ use std::sync::Arc;
 use regimen_base::{Key, Result};
 use regimen_core::Clamps;
 use regimen_core::build::micro_batch_tokens;
-use regimen_core::clamps::Clamps;
 use regimen_core::feed::{DataFeed, Judges, RolloutFeed, Supply};
 use regimen_core::generate::Generator;
 use regimen_core::model::Model;
@@ -156,9 +155,6 @@ impl Training {
             knobs: Knobs::default(),
             counters: Counters::default(),
             signals: BTreeMap::new(),
-            clamps: Clamps::default(),
-            probes: Vec::new(),
-            probe_periods: Periods::default(),
         })
     }
 }
