@@ -118,8 +118,14 @@ impl Builder<'_> {
                 .error(format!("the model has no projection `{name}`"))
                 .remedy(format!("projections that it has: {}", all_names(shape)))
         })?;
-        let lora =
-            Lora { rank: table.usize("r"), alpha: table.f32("alpha"), rslora: table.bool("rslora"), targets };
+        let dropout = table.f32("dropout");
+        if dropout > 0.0 && node.map("stream").iter().any(|(_, s)| s.opt_table("rollout").is_some()) {
+            return Err(table
+                .error("adapters that drop inputs while they train are not the policy that draws the completions")
+                .remedy("leave `dropout` out where a stream has a rollout"));
+        }
+        let (rank, alpha, rslora) = (table.usize("r"), table.f32("alpha"), table.bool("rslora"));
+        let lora = Lora { rank, alpha, rslora, dropout, targets };
         policy.with_adapters(lora, self.stage_key(node.str("id")).child("lora"))
     }
 
@@ -162,9 +168,10 @@ impl Builder<'_> {
         &self,
         node: &Node,
         plan: &StagePlan,
-        policy: Model,
+        mut policy: Model,
         casts: BTreeMap<String, Box<dyn Net>>,
     ) -> Result<Stage> {
+        policy.net.set_checkpointing(node.bool("gradient-checkpointing"));
         let id = node.str("id");
         let key = self.stage_key(id);
         let mut policy = policy;

@@ -5,7 +5,7 @@
 
 pub mod advantage;
 pub mod build;
-mod clamps;
+pub mod clamps;
 pub mod controller;
 pub mod episode;
 pub mod evaluate;

@@ -153,6 +153,21 @@ fn preferences_are_learnt_whatever_the_cut() {
     assert!(weights(1) == whole && weights(130) == whole);
 }
 
+/// Invariant 8: a net that knows nothing writes bytes that are no text, so a reply that was decoded and encoded again
+/// would have other tokens, and other log-probs in the trainer.
+#[test]
+fn drawn_tokens_are_trained_as_they_were_drawn() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let path = tmp.path().join("run");
+    let looker =
+        run(SMALL, &["tokenizer=\"byte\"", "stage.pretrain.length=1st", "stage.sft.length=1st"], &path);
+    let text =
+        std::fs::read_to_string(path.join("stages/03-rl/episodes/step_000001.jsonl")).expect("episodes");
+    assert!(text.contains('\u{fffd}'), "every reply is text:\n{text}");
+    let gaps = looker.readings.iter().filter_map(|(_, _, r)| r.get("sampling/sampling_logp_difference/max"));
+    assert!(gaps.clone().count() > 0 && gaps.clone().all(|&gap| gap == 0.0));
+}
+
 /// Invariant 6: probes on or off, on any schedule, the weights are the same bits.
 #[test]
 fn probes_change_nothing() {

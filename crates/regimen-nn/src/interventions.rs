@@ -202,7 +202,8 @@ fn attention_becomes_logits() {
     net.zero_grads();
     net.backward(&mut total.backward()).expect("a pass is pending");
     net.finish_grads();
-    let place = |path: &str| net.params().layout().find(path).expect("it is there").range.clone();
+    let layout = net.params().layout().clone();
+    let place = |path: &str| layout.find(path).expect("it is there").range.clone();
     assert!(net.grads()[place("lm_head.weight")].iter().all(|g| *g == 0.0), "the head has no say");
     for (path, at) in [("model.layers.1.self_attn.q_proj.weight", 40), ("model.embed_tokens.weight", 30)] {
         let at = place(path).start + at;

@@ -10,7 +10,7 @@ use regimen_core::feed::{DataFeed, RolloutFeed, prompt_tokens};
 use regimen_core::model::{Model, Outline};
 use regimen_core::registry::{BuildCx, Registry, build};
 use regimen_core::run::{Disk, Origin};
-use regimen_core::stage::Feed;
+use regimen_core::stage::{Feed, Stage};
 use regimen_data::{Body, Example, ExampleId, Files, Role, Source, Tokenizer};
 use regimen_kernels::Layout;
 use regimen_nn::hf::Family;
@@ -44,6 +44,8 @@ pub struct Load {
     pub step_tokens: f64,
     /// Tokens in one pass at the most.
     pub micro_batch_tokens: usize,
+    /// Whether activations are computed again in the backward pass.
+    pub checkpointing: bool,
     /// Mean length of a row in tokens.
     pub mean_length: f64,
     /// Other models.
@@ -194,6 +196,7 @@ impl Known<'_> {
             work: Work::default(),
             step_tokens: 0.0,
             micro_batch_tokens: micro_batch_tokens(&outline.shape),
+            checkpointing: false,
             mean_length: 0.0,
             casts: 0,
             slots: SLOTS,
@@ -225,7 +228,8 @@ impl Known<'_> {
             micro_batch_tokens: node
                 .opt_usize("micro-batch-tokens")
                 .unwrap_or_else(|| micro_batch_tokens(&outline.shape)),
-            data_bytes: data_bytes(node)?,
+            checkpointing: node.bool("gradient-checkpointing"),
+            data_bytes: data_bytes(node)? + ROW_BYTES * rows_of(&stage),
             ..Self::idle(plan, outline)
         };
         let steps = stage.total as f64;
@@ -383,14 +387,36 @@ fn gold_reply(feed: &RolloutFeed, example: &Example, prompt: usize) -> Result<Op
     Ok(Some(feed.template.tokenize(messages)?.len().saturating_sub(prompt)))
 }
 
-/// Bytes of the files that a stage's streams read; they are held in memory.
+/// What is kept of a row of a file: where it lies.
+const ROW_BYTES: u64 = 40;
+
+/// Rows of the files of all streams.
+fn rows_of(stage: &Stage) -> u64 {
+    let supply = |feed: &Feed| match feed {
+        Feed::Data(feed) => feed.supply.catalogue.total(Split::Train),
+        Feed::Rollout(feed) => feed.supply.catalogue.total(Split::Train),
+    };
+    stage.streams.iter().filter_map(|stream| supply(&stream.feed)).sum()
+}
+
+/// What a file of `bytes` takes beside its rows' places. Lines are read where they lie; of Parquet up to about 1 GiB of
+/// decoded row groups is kept; the rest is read as a whole.
+fn held(path: &std::path::Path, bytes: u64) -> u64 {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("jsonl" | "ndjson" | "txt" | "md" | "text") => 0,
+        Some("parquet") => (4 * bytes).min(1 << 30),
+        _ => bytes,
+    }
+}
+
+/// What the files of a stage's streams take in memory.
 fn data_bytes(stage: &Node) -> Result<u64> {
     let mut bytes = 0;
     for (_, stream) in stage.map("stream") {
         for data in stream.list("data").iter().filter(|d| d.room() == Some(Room::Data) && declares(d, "path"))
         {
             for file in Disk.list(std::path::Path::new(data.str("path")))? {
-                bytes += std::fs::metadata(&file).map_or(0, |m| m.len());
+                bytes += held(&file, std::fs::metadata(&file).map_or(0, |m| m.len()));
             }
         }
     }
@@ -432,12 +458,20 @@ pub mod tests {
             work: Work { trained: 100.0 * 4000.0, generated: 0.0 },
             step_tokens: 4000.0,
             micro_batch_tokens: 8192,
+            checkpointing: false,
             mean_length: 40.0,
             casts: 0,
             slots: 0,
             longest: 0,
             data_bytes: 0,
         }
+    }
+
+    #[test]
+    fn a_file_of_lines_takes_no_memory() {
+        let held = |name: &str| held(std::path::Path::new(name), 1 << 40);
+        assert_eq!((held("a.jsonl"), held("b/a.txt"), held("a.parquet")), (0, 0, 1 << 30));
+        assert_eq!((held("a.json"), held("a.csv"), held("a")), (1 << 40, 1 << 40, 1 << 40));
     }
 
     #[test]

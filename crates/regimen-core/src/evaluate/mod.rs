@@ -137,7 +137,9 @@ impl Evaluation {
             (0..count).map(|i| set.source.get(i, Split::Eval)).collect::<Result<_>>()?;
         let mut result = SetResult { name: set.name.clone(), ..SetResult::default() };
         gold::read(self, set, &examples, subject, &mut result)?;
-        let asked = examples.iter().all(|e| matches!(e.body, Body::Messages(_))) && !examples.is_empty();
+        // replies that nothing can judge are not drawn
+        let asked = examples.iter().all(|e| matches!(e.body, Body::Messages(_)))
+            && examples.iter().any(|e| set.judges.can_judge(e));
         if asked && subject.clamps.is_empty() {
             replies::judge(self, set, examples, subject, &mut result)?;
         }

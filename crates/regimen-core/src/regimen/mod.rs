@@ -278,7 +278,7 @@ impl Regimen<'_> {
         newest: Option<&Checkpoint>,
     ) -> Result<(Stage, Option<u64>)> {
         let policy = match newest {
-            Some(checkpoint) => Model::read(&|name| checkpoint.read(name), self.device)?,
+            Some(checkpoint) => Model::read(checkpoint, self.device)?,
             None => self.builder().adapted(node, self.start(&plan.from)?)?,
         };
         let casts = self.casts(node, plan)?;
@@ -328,7 +328,7 @@ impl Regimen<'_> {
                 let checkpoint = dir.map(StageDir::newest).transpose()?.flatten().filter(Checkpoint::is_last);
                 let checkpoint = checkpoint
                     .ok_or_else(|| Error::failed(format!("stage `{id}` has no finished checkpoint")))?;
-                Model::read(&|name| checkpoint.read(name), self.device)
+                Model::read(&checkpoint, self.device)
             }
         }
     }

@@ -124,7 +124,7 @@ impl Watch for Recorder<'_> {
     }
 
     fn wants_evaluation(&self, step: u64) -> bool {
-        due(self.periods.evaluation, step) || self.periods.at.contains(&step)
+        step > 0 && due(self.periods.evaluation, step) || self.periods.at.contains(&step)
     }
 
     fn evaluate(&mut self, stage: &mut Stage) -> Result<()> {

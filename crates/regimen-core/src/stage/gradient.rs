@@ -25,6 +25,8 @@ pub struct Work<'a> {
     pub cap: usize,
     /// Whether the drawn log-probs must equal the trainer's: first use of freshly drawn episodes.
     pub fresh: bool,
+    /// What decides which inputs adapters drop; absent: none.
+    pub dropout: Option<u64>,
     /// Activations of the policy that are held.
     pub clamps: &'a [Rule],
 }
@@ -75,7 +77,13 @@ fn micro_batch(
     let others = others(casts, work, &inputs)?;
     let needs =
         |f: fn(&crate::objective::Needs) -> bool| work.objectives.iter().any(|o| f(&o.objective.needs()));
-    let want = Want { grad: true, entropy: needs(|n| n.entropy), logits: needs(|n| n.logits), hidden: false };
+    let want = Want {
+        grad: true,
+        entropy: needs(|n| n.entropy),
+        logits: needs(|n| n.logits),
+        hidden: false,
+        dropout: work.dropout,
+    };
     let outputs = policy.forward(&inputs, want, &mut Taps::new(work.clamps.to_vec()))?;
     drop(part);
     let part = span("objective");

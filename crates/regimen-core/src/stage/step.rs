@@ -127,6 +127,7 @@ impl Stage {
                 temperature,
                 cap: self.micro_batch_tokens,
                 fresh,
+                dropout: self.dropout(stream),
                 clamps: &clamps,
             };
             let own = accumulate(self.policy.net.as_mut(), &mut self.casts, &work, &mut readings)?;
@@ -142,6 +143,14 @@ impl Stage {
             merge(&mut stepped.readings, &readings, many.then_some(stream.name.as_str()));
         }
         Ok(loss)
+    }
+
+    /// What decides which inputs the adapters drop in this step. Drawn completions are trained on as they were drawn: by
+    /// the whole net.
+    fn dropout(&self, stream: &Stream) -> Option<u64> {
+        let drops = self.policy.shape().lora.is_some_and(|lora| lora.dropout > 0.0);
+        let key = || self.key.child("dropout").child(&stream.name).at(self.counters.step);
+        (drops && matches!(stream.feed, Feed::Data(_))).then(|| key().to_u128() as u64)
     }
 
     /// The stream's next units, the temperature of their log-probs, and whether they were drawn just now.
@@ -194,8 +203,11 @@ impl Stage {
         self.counters.tokens += tokens;
         self.counters.loss_tokens += loss_tokens as u64;
         self.counters.units += units.len() as u64;
-        let per_token = if reads_others { 8.0 } else { 6.0 };
-        self.counters.flops += per_token * self.policy.parameters() as f64 * tokens as f64;
+        // frozen weights have no gradient of their own
+        let trained: usize = self.policy.net.params().train_ranges().iter().map(ExactSizeIterator::len).sum();
+        let per_weight = if reads_others { 6.0 } else { 4.0 };
+        let per_token = per_weight * self.policy.parameters() as f64 + 2.0 * trained as f64;
+        self.counters.flops += per_token * tokens as f64;
     }
 
     fn diverged(&self, what: &str, value: f64) -> Error {

@@ -27,7 +27,8 @@ pub(crate) fn forward(
     taps: &mut Taps,
 ) -> Result<(Outputs, Tape)> {
     let weights = Weights::upload(params, device, want.grad);
-    let mut pass = Pass::new(shape, weights, tokens.starts, device.tensors(false), taps);
+    let mut pass =
+        Pass::new(shape, weights, tokens, want.dropout.filter(|_| want.grad), device.tensors(false), taps);
     let hidden = pass.trunk(tokens)?;
     let outputs = pass.outputs(hidden, tokens, want)?;
     let leaves = pass.into_leaves();
