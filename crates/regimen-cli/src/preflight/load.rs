@@ -131,7 +131,8 @@ pub fn examine_and_keep(
     let _ = (resolved.root().opt_str("name"), resolved.root().opt_str("about"));
     let mut loads = Vec::new();
     for (node, plan) in resolved.stages().iter().zip(&resolved.plan().stages) {
-        let _ = (node.opt_str("id"), node.opt_str("about"));
+        // `from` is a matter of the plan
+        let _ = (node.opt_str("id"), node.opt_str("about"), node.opt_str("from"));
         loads.push(known.stage(node, plan).map_err(|e| e.within(format!("stage `{}`", plan.id)))?);
     }
     let Known { mut findings, trained, held_out, shown, .. } = known;
