@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use regimen_base::{Result, Split};
+use regimen_core::Clamps;
 use regimen_core::build::{Builder, micro_batch_tokens};
 use regimen_core::evaluate::Set;
 use regimen_core::feed::{DataFeed, RolloutFeed, prompt_tokens};
@@ -14,7 +15,7 @@ use regimen_core::stage::{Feed, Stage};
 use regimen_data::{Body, Example, ExampleId, Files, Role, Source, Tokenizer};
 use regimen_kernels::Layout;
 use regimen_nn::hf::Family;
-use regimen_nn::{Arch, Device, Positions, Shape, build as build_net};
+use regimen_nn::{Arch, Device, Positions, Shape, Taps, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan, Start};
 
 use super::data::{self, Findings, Level, Shown};
@@ -130,7 +131,8 @@ pub fn examine_and_keep(
     let _ = (resolved.root().opt_str("name"), resolved.root().opt_str("about"));
     let mut loads = Vec::new();
     for (node, plan) in resolved.stages().iter().zip(&resolved.plan().stages) {
-        let _ = (node.opt_str("id"), node.opt_str("about"));
+        // `from` is a matter of the plan
+        let _ = (node.opt_str("id"), node.opt_str("about"), node.opt_str("from"));
         loads.push(known.stage(node, plan).map_err(|e| e.within(format!("stage `{}`", plan.id)))?);
     }
     let Known { mut findings, trained, held_out, shown, .. } = known;
@@ -175,6 +177,7 @@ impl Known<'_> {
         for (_, from) in &plan.casts {
             self.start(from)?;
         }
+        Taps::new(Clamps::of(node).all()).check(&outline.shape).map_err(|e| e.within(node.origin()))?;
         self.ends.insert(plan.id.clone(), outline.clone());
         let mut load = if node.kind() == "eval" {
             Self::idle(plan, &outline)
@@ -312,7 +315,7 @@ fn written_and_empty(stage: &Node, eval: Option<&Node>) {
         }
     }
     if let Some(eval) = eval {
-        skip_empty(eval, &["metric"]);
+        skip_empty(eval, &["metric", "probe"]);
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use burn::Tensor;
 use regimen_base::{Error, Result};
 use regimen_kernels::span;
-use regimen_nn::{Inputs, Net, Taps, Tokens, Want};
+use regimen_nn::{Inputs, Net, Rule, Taps, Tokens, Want};
 
 use crate::objective::{Fold, LossCx, Reading, Readings, Weighted};
 use crate::picks::{Picks, Unit, flat, micro_batches};
@@ -27,6 +27,8 @@ pub struct Work<'a> {
     pub fresh: bool,
     /// What decides which inputs adapters drop; absent: none.
     pub dropout: Option<u64>,
+    /// Activations of the policy that are held.
+    pub clamps: &'a [Rule],
 }
 
 /// Adds the stream's gradient to the policy's and returns its loss.
@@ -82,7 +84,7 @@ fn micro_batch(
         hidden: false,
         dropout: work.dropout,
     };
-    let outputs = policy.forward(&inputs, want, &mut Taps::none())?;
+    let outputs = policy.forward(&inputs, want, &mut Taps::new(work.clamps.to_vec()))?;
     drop(part);
     let part = span("objective");
     if work.fresh {

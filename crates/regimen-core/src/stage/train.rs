@@ -54,7 +54,7 @@ pub fn train(stage: &mut Stage, watch: &mut dyn Watch) -> Result<End> {
         watch.evaluate(stage)?;
     }
     while stage.counters.step < stage.total {
-        let route = match stage.consult() {
+        let route = match stage.consult()? {
             Verdict::Stop(why) => {
                 reason = Some(why);
                 break;

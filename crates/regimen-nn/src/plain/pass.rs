@@ -50,11 +50,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Embeddings of the padded documents, `[B, T, D]`. Padding holds token 0.
-    pub(super) fn embed(&self, tokens: &Tokens<'_>) -> Tensor<3> {
+    pub(super) fn embed(&mut self, tokens: &Tokens<'_>) -> Tensor<3> {
         let mut ids = vec![0_i64; self.documents() * self.longest];
         for (slot, id) in self.slots().zip(tokens.ids) {
             ids[slot] = i64::from(*id);
         }
+        self.taps.start(ids.clone(), self.longest);
         let table = self.weights.matrix("model.embed_tokens.weight");
         let x = table.select(0, self.ints(ids)).reshape([self.documents(), self.longest, self.shape.width]);
         if self.shape.positions != Positions::Learned {
@@ -127,5 +128,16 @@ impl<'a> Pass<'a> {
 
     pub(super) fn clamped(&self, site: &str) -> bool {
         self.taps.clamps_at(site)
+    }
+
+    /// Applies the taps of the logits, whose rows stand at these padded positions.
+    pub(super) fn tap_logits(&mut self, rows: Vec<i64>, logits_pv: Tensor<2>) -> Result<Tensor<2>> {
+        self.taps.picked(rows);
+        self.tap("logits", "pv", logits_pv)
+    }
+
+    /// The parameters that train.
+    pub(super) fn into_leaves(self) -> Vec<(String, Tensor<1>)> {
+        self.weights.into_leaves().collect()
     }
 }
