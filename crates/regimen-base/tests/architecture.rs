@@ -189,3 +189,12 @@ fn every_draw_comes_from_a_key() {
         );
     }
 }
+
+/// Invariant 11: nothing here can read a pickle.
+#[test]
+fn nothing_is_unpickled() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("the lock file");
+    let crates = lock.lines().filter_map(|line| line.strip_prefix("name = "));
+    let readers: Vec<&str> = crates.filter(|name| name.contains("pickle")).collect();
+    assert!(readers.is_empty(), "these read pickles: {readers:?}");
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regimen_base::{Error, Result};
-use regimen_core::model::{Model, Outline, weight_files};
+use regimen_core::model::{Folder, Model, Outline, weight_files};
 use regimen_core::run::{Checkpoint, Disk, Origin, RunDir, StageDir};
 use regimen_data::Files;
 use regimen_nn::Device;
@@ -151,20 +151,11 @@ impl Target {
         self.checkpoint.as_ref()
     }
 
-    /// One of its files.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
-        match (&self.checkpoint, &self.origin) {
-            (Some(checkpoint), _) => checkpoint.read(name),
-            (None, Some(origin)) => origin.read(name),
-            (None, None) => Origin::Folder(self.folder.clone()).read(name),
-        }
-    }
-
     /// Architecture and tokenizer.
     pub fn outline(&self) -> Result<Outline> {
         match &self.origin {
             Some(origin) => origin.outline(),
-            None => Outline::read(&|name| self.read(name)),
+            None => Outline::read(self),
         }
     }
 
@@ -174,15 +165,14 @@ impl Target {
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             return Ok(vec![(name, Disk.read(path)?)]);
         }
-        weight_files(&|name| self.read(name))
+        weight_files(self)
     }
 
     /// The model.
     pub fn model(&self, device: &Device) -> Result<Model> {
         match &self.origin {
             Some(origin) => origin.model(device),
-            None => Model::read(&|name| self.read(name), device)
-                .map_err(|e| e.within(self.folder.display().to_string())),
+            None => Model::read(self, device).map_err(|e| e.within(self.folder.display().to_string())),
         }
     }
 
@@ -208,6 +198,24 @@ impl Target {
         let config = self.read("tokenizer_config.json").unwrap_or_default();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
         config.get("chat_template").is_some() || self.folder.join("chat_template.jinja").is_file()
+    }
+}
+
+impl Folder for Target {
+    fn has(&self, name: &str) -> bool {
+        match (&self.checkpoint, &self.origin) {
+            (Some(checkpoint), _) => checkpoint.has(name),
+            (None, Some(origin)) => origin.has(name),
+            (None, None) => Origin::Folder(self.folder.clone()).has(name),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        match (&self.checkpoint, &self.origin) {
+            (Some(checkpoint), _) => checkpoint.read(name),
+            (None, Some(origin)) => origin.read(name),
+            (None, None) => Origin::Folder(self.folder.clone()).read(name),
+        }
     }
 }
 

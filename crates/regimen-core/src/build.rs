@@ -13,12 +13,14 @@ use regimen_nn::hf::{all_names, parse_targets};
 use regimen_nn::{Arch, Device, Init, Lora, Net, Shape, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan};
 
+use crate::clamps::Clamps;
 use crate::evaluate::{Evaluation, Set};
 use crate::feed::{DataFeed, Judges, RolloutFeed, Supply};
 use crate::generate::Generator;
 use crate::knobs::Knobs;
 use crate::model::Model;
 use crate::objective::Weighted;
+use crate::probe::Periods;
 use crate::reduce::Reduce;
 use crate::registry::{BuildCx, Material, Registry, build};
 use crate::rollout::{Rollout, Settings, SingleTurn};
@@ -116,8 +118,14 @@ impl Builder<'_> {
                 .error(format!("the model has no projection `{name}`"))
                 .remedy(format!("projections that it has: {}", all_names(shape)))
         })?;
-        let lora =
-            Lora { rank: table.usize("r"), alpha: table.f32("alpha"), rslora: table.bool("rslora"), targets };
+        let dropout = table.f32("dropout");
+        if dropout > 0.0 && node.map("stream").iter().any(|(_, s)| s.opt_table("rollout").is_some()) {
+            return Err(table
+                .error("adapters that drop inputs while they train are not the policy that draws the completions")
+                .remedy("leave `dropout` out where a stream has a rollout"));
+        }
+        let (rank, alpha, rslora) = (table.usize("r"), table.f32("alpha"), table.bool("rslora"));
+        let lora = Lora { rank, alpha, rslora, dropout, targets };
         policy.with_adapters(lora, self.stage_key(node.str("id")).child("lora"))
     }
 
@@ -160,11 +168,14 @@ impl Builder<'_> {
         &self,
         node: &Node,
         plan: &StagePlan,
-        policy: Model,
+        mut policy: Model,
         casts: BTreeMap<String, Box<dyn Net>>,
     ) -> Result<Stage> {
+        policy.net.set_checkpointing(node.opt_bool("gradient-checkpointing").unwrap_or(false));
         let id = node.str("id");
         let key = self.stage_key(id);
+        let mut policy = policy;
+        freeze(node, &mut policy)?;
         let context = node
             .opt_usize("context")
             .unwrap_or(policy.shape().max_positions)
@@ -179,6 +190,19 @@ impl Builder<'_> {
         let mut controllers = Vec::new();
         for (name, controller) in node.map("controller") {
             controllers.push((name.to_owned(), build(&self.registry.controller, controller, &cx)?));
+        }
+        let clamps = Clamps::of(node);
+        if let Some((name, _)) =
+            node.map("stream").into_iter().find(|(_, s)| s.opt_table("rollout").is_some())
+            && !clamps.is_empty()
+        {
+            return Err(node
+                .error(format!("stage `{id}` clamps activations, and its stream `{name}` decodes"))
+                .remedy("decoding knows nothing of clamps: train on data alone, or take `clamp` out"));
+        }
+        let mut probes = Vec::new();
+        for (name, probe) in node.map("probe") {
+            probes.push((format!("probe/{name}"), build(&self.registry.probe, probe, &cx)?));
         }
         if node.table("update").kind() != "plain" {
             return Err(node.table("update").error("only the update `plain` is built in"));
@@ -201,6 +225,9 @@ impl Builder<'_> {
             lr: node.f64("lr"),
             max_grad_norm: node.f64("max-grad-norm"),
             controllers,
+            clamps,
+            probes,
+            probe_periods: probe_periods(node),
             knobs: Knobs::new(plan.knobs.clone()),
             counters: Counters::default(),
             signals: BTreeMap::new(),
@@ -358,6 +385,10 @@ impl Builder<'_> {
             Some(node) => build(&self.registry.rollout, node, &BuildCx::default())?,
             None => Box::new(SingleTurn(Settings::greedy(shape.max_positions))),
         };
+        let mut probes = Vec::new();
+        for node in eval.list("probe") {
+            probes.push((String::new(), build(&self.registry.probe, node, &BuildCx::default())?));
+        }
         let mut sets = Vec::new();
         for (i, source) in sources.catalogue.sources().iter().enumerate() {
             let gold = gold_transforms(source.as_ref(), tokenizer, shape.max_positions)?;
@@ -365,8 +396,38 @@ impl Builder<'_> {
             sets.push(Set { name, source: Arc::clone(source), judges: sources.judges.clone(), gold });
         }
         let n = eval.opt_u64("n").unwrap_or(200);
-        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens: micro_batch_tokens(shape) })
+        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens: micro_batch_tokens(shape), probes })
     }
+}
+
+/// Takes the parameters that the stage's `freeze` names out of the training.
+fn freeze(stage: &Node, policy: &mut Model) -> Result<()> {
+    let params = policy.net.params_mut();
+    for pattern in stage.strs("freeze") {
+        if params.set_train(pattern, false) == 0 {
+            let paths: Vec<&str> = params.layout().entries().iter().map(|e| e.path.as_str()).collect();
+            return Err(stage
+                .error(format!("the model has no parameter `{pattern}` to freeze"))
+                .remedy(format!("it has {}", shortened(&paths))));
+        }
+    }
+    if params.train_ranges().is_empty() {
+        return Err(stage.error("everything is frozen: nothing would train"));
+    }
+    Ok(())
+}
+
+fn shortened(paths: &[&str]) -> String {
+    let more = if paths.len() > 8 { ", …" } else { "" };
+    paths.iter().take(8).copied().collect::<Vec<_>>().join(", ") + more
+}
+
+fn probe_periods(node: &Node) -> Periods {
+    let every = match node.opt_length("probe-every") {
+        Some(Length::Steps(n)) => n,
+        _ => 0,
+    };
+    Periods { every, at: node.u64s("probe-at") }
 }
 
 /// The paths of data files that one stage names, in its order.

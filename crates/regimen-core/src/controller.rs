@@ -31,6 +31,10 @@ pub enum Action {
     },
     /// Only this stream trains in the coming step.
     Route(String),
+    /// Lets a clamp of the stage hold.
+    Clamp(String),
+    /// Lets a clamp of the stage go.
+    Release(String),
     /// Ends the stage before the coming step, for the given reason.
     Stop(String),
 }

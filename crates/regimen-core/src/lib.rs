@@ -5,6 +5,7 @@
 
 pub mod advantage;
 pub mod build;
+pub mod clamps;
 pub mod controller;
 pub mod episode;
 pub mod evaluate;
@@ -15,6 +16,7 @@ pub mod model;
 pub mod objective;
 pub mod optimizer;
 mod picks;
+pub mod probe;
 mod reduce;
 pub mod regimen;
 pub mod registry;
@@ -24,6 +26,7 @@ pub mod run;
 pub mod schedule;
 pub mod stage;
 
+pub use clamps::Clamps;
 pub use episode::{Episode, Group, StopReason};
 pub use knobs::Knobs;
 pub use picks::{Picks, Side, Unit, flat, micro_batches};

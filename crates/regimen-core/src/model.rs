@@ -6,7 +6,7 @@ mod outline;
 use regimen_base::{Error, Key, Result};
 use regimen_data::{ChatTemplate, Tokenizer};
 use regimen_nn::hf::{
-    AdapterConfig, Config, Family, Generation, WeightReader, read_adapter, read_adapter_config,
+    AdapterConfig, Config, Family, Generation, TensorFile, WeightReader, read_adapter, read_adapter_config,
     write_adapter, write_adapter_config, write_config, write_generation_config, write_weights,
 };
 use regimen_nn::{Arch, Device, Lora, Net, Shape, adapter, build};
@@ -26,8 +26,21 @@ pub struct Model {
     pub base: Option<String>,
 }
 
-/// Reads one file of a checkpoint by name.
-pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
+/// A checkpoint's files, wherever they lie.
+pub trait Folder {
+    /// Whether there is a file of this name. One that is there and cannot be read is an error of [`Folder::read`].
+    fn has(&self, name: &str) -> bool;
+    /// The bytes of one file.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    fn read(&self, name: &str) -> Result<Vec<u8>>;
+}
+
+/// The bytes of a file that need not be there.
+pub(crate) fn read_if_there(folder: &dyn Folder, name: &str) -> Result<Option<Vec<u8>>> {
+    if folder.has(name) { folder.read(name).map(Some) } else { Ok(None) }
+}
 
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -58,24 +71,20 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with `config.json`, the weights, the adapters or the tokenizer.
-    pub fn read(read: ReadFile, device: &Device) -> Result<Self> {
-        let Outline { shape, tokenizer, family } = Outline::read(read)?;
+    pub fn read(folder: &dyn Folder, device: &Device) -> Result<Self> {
+        let Outline { shape, tokenizer, family } = Outline::read(folder)?;
+        let files = model_files(folder)?;
+        plausible(&shape, &files, folder)?;
         let mut net = build(&Arch::Decoder(shape.clone()), device)?;
         let mut reader = WeightReader::new(family, &shape, net.params());
-        match read(WEIGHTS) {
-            Ok(bytes) => reader.file(&bytes, net.params()).map_err(|e| e.within(WEIGHTS))?,
-            Err(missing) => {
-                let Ok(index) = read(INDEX) else { return Err(missing) };
-                for file in shards(&index).map_err(|e| e.within(INDEX))? {
-                    reader.file(&read(&file)?, net.params()).map_err(|e| e.within(file))?;
-                }
-            }
+        for file in files {
+            reader.file(&folder.read(&file)?, net.params()).map_err(|e| e.within(file))?;
         }
         reader.finish(net.params_mut()).map_err(|e| e.within(WEIGHTS))?;
         let model = Self { net, tokenizer, family, base: None };
-        match read(ADAPTER_CONFIG) {
-            Ok(config) => model.adapted(&config, read),
-            Err(_) => Ok(model),
+        match read_if_there(folder, ADAPTER_CONFIG)? {
+            Some(config) => model.adapted(&config, folder),
+            None => Ok(model),
         }
     }
 
@@ -83,11 +92,16 @@ impl Model {
     ///
     /// # Errors
     /// When they do not fit the model.
-    pub fn adapted(self, config: &[u8], read: ReadFile) -> Result<Self> {
+    pub fn adapted(self, config: &[u8], folder: &dyn Folder) -> Result<Self> {
         let config = text(ADAPTER_CONFIG, config.to_vec())?;
         let AdapterConfig { lora, base } = read_adapter_config(&config, self.shape())?;
+        let bytes = folder.read(ADAPTER)?;
+        let there = TensorFile::read(&bytes).map_err(|e| e.within(ADAPTER))?.numbers();
+        let with = Shape { lora: Some(lora), ..self.shape().clone() };
+        let more = |shape: &Shape| regimen_kernels::Layout::new(shape).len();
+        enough(more(&with) - more(&Shape { lora: None, ..with.clone() }), there)?;
         let mut model = self.with_adapters(lora, Key::new(0))?;
-        read_adapter(&read(ADAPTER)?, model.net.params_mut()).map_err(|e| e.within(ADAPTER))?;
+        read_adapter(&bytes, model.net.params_mut()).map_err(|e| e.within(ADAPTER))?;
         model.base = base;
         Ok(model)
     }
@@ -151,17 +165,46 @@ impl Model {
 ///
 /// # Errors
 /// When there is none, or one that is named cannot be read.
-pub fn weight_files(read: ReadFile) -> Result<Vec<(String, Vec<u8>)>> {
-    let names = match (read(WEIGHTS), read(INDEX), read(ADAPTER)) {
-        (Ok(bytes), _, adapter) => {
-            let adapter = adapter.ok().map(|bytes| (ADAPTER.to_owned(), bytes));
-            return Ok(std::iter::once((WEIGHTS.to_owned(), bytes)).chain(adapter).collect());
-        }
-        (Err(_), Ok(index), _) => shards(&index).map_err(|e| e.within(INDEX))?,
-        (Err(_), Err(_), Ok(_)) => vec![ADAPTER.to_owned()],
-        (Err(missing), ..) => return Err(missing),
-    };
-    names.into_iter().map(|name| read(&name).map(|bytes| (name, bytes))).collect()
+pub fn weight_files(folder: &dyn Folder) -> Result<Vec<(String, Vec<u8>)>> {
+    let adapter = folder.has(ADAPTER);
+    let only = adapter && !folder.has(WEIGHTS) && !folder.has(INDEX);
+    let mut names = if only { Vec::new() } else { model_files(folder)? };
+    names.extend(adapter.then(|| ADAPTER.to_owned()));
+    names.into_iter().map(|name| folder.read(&name).map(|bytes| (name, bytes))).collect()
+}
+
+/// The names of the files that hold the model's weights: one, or those of the index.
+fn model_files(folder: &dyn Folder) -> Result<Vec<String>> {
+    if folder.has(WEIGHTS) || !folder.has(INDEX) {
+        return Ok(vec![WEIGHTS.to_owned()]);
+    }
+    shards(&folder.read(INDEX)?).map_err(|e| e.within(INDEX))
+}
+
+/// So many parameters are made room for without a look at the weights: 1 GiB.
+const UNSUSPICIOUS: usize = 1 << 28;
+
+/// Refuses a configuration that describes a larger model than the files hold, before room is made for it.
+fn plausible(shape: &Shape, files: &[String], folder: &dyn Folder) -> Result<()> {
+    let wanted = regimen_kernels::Layout::new(shape).len();
+    if wanted <= UNSUSPICIOUS {
+        return Ok(());
+    }
+    let mut there = 0_usize;
+    for file in files {
+        let bytes = folder.read(file)?;
+        there += TensorFile::read(&bytes).map_err(|e| e.within(file))?.numbers();
+    }
+    enough(wanted, there)
+}
+
+fn enough(wanted: usize, there: usize) -> Result<()> {
+    if wanted <= UNSUSPICIOUS || there >= wanted {
+        return Ok(());
+    }
+    let what =
+        format!("the configuration describes {wanted} parameters, but the weights are {there} numbers");
+    Err(Error::data(what).remedy("check that the configuration and the weights belong together"))
 }
 
 /// The files of a sharded checkpoint, each once.

@@ -10,6 +10,7 @@ use crate::advantage::Advantage;
 use crate::controller::Controller;
 use crate::objective::Objective;
 use crate::optimizer::Optimizer;
+use crate::probe::Probe;
 use crate::reward::Reward;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
@@ -108,6 +109,8 @@ pub struct Registry {
     pub schedule: Vec<Table<dyn Schedule>>,
     /// Controllers.
     pub controller: Vec<Table<dyn Controller>>,
+    /// Probes.
+    pub probe: Vec<Table<dyn Probe>>,
     /// Claims over runs, which nothing builds: whoever judges runs reads them.
     pub claim: Vec<&'static [KindSpec]>,
     /// Files beside recipes.
@@ -134,6 +137,7 @@ impl Registry {
         add(&mut catalogue, &self.optimizer);
         add(&mut catalogue, &self.schedule);
         add(&mut catalogue, &self.controller);
+        add(&mut catalogue, &self.probe);
         for form in &self.forms {
             catalogue.add_form(form);
         }

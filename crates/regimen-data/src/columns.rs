@@ -46,7 +46,11 @@ impl Reader<'_> {
                 self.put_system_first(&mut said);
                 (Body::Messages(said), None)
             }
-            Schema::PromptCompletion => (self.prompt_completion()?, None),
+            Schema::PromptCompletion => {
+                let body = self.prompt_completion()?;
+                let answer = self.completion_as_answer(&body);
+                (body, answer)
+            }
             Schema::UnpairedPreference => {
                 let label = self.values.get(names.label());
                 if !label.is_some_and(Value::is_boolean) {
@@ -85,6 +89,13 @@ impl Reader<'_> {
         let column = self.detected.second.clone();
         said.extend(self.take_turns(&column, Role::Assistant)?);
         Ok(Body::Messages(said))
+    }
+
+    /// The completion, where `answer` names its column: replies are then compared with it.
+    fn completion_as_answer(&self, body: &Body) -> Option<String> {
+        let wanted = self.detected.columns.answer.as_ref() == Some(&self.detected.second);
+        let Body::Messages(said) = body else { return None };
+        said.last().filter(|_| wanted).map(|reply| reply.content.clone())
     }
 
     /// Alpaca: `instruction`, an optional `input` below it, `output`; `system` and `history` where there are any.

@@ -1,6 +1,7 @@
 //! The parts of a decoder block that work row by row, shared by training and decoding so that both give the same bits.
 
 use crate::activation::activation;
+use crate::dropout::Dropout;
 use crate::gemm::{From, PackedMatrix, pack_panel_nn, pack_panel_nt};
 use crate::linear::Linear;
 use crate::norm::norm;
@@ -95,6 +96,16 @@ impl PackedLayer {
         self.pack_adapters(shape, at, weights, backward);
     }
 
+    /// Whether and how the adapters of layer l drop a part of their inputs.
+    pub fn set_dropout(&mut self, shape: &Shape, l: usize, on: bool) {
+        let p = shape.lora.map_or(0.0, |lora| lora.dropout);
+        for (product, linear) in self.products.iter_mut().enumerate() {
+            if let Some(adapter) = &mut linear.adapter {
+                adapter.dropout = (on && p > 0.0).then(|| Dropout::new(l, product, p));
+            }
+        }
+    }
+
     fn pack_adapters(&mut self, shape: &Shape, at: &LayerAt, weights: &[f32], backward: bool) {
         let Some(lora) = &shape.lora else { return };
         let inputs = [shape.ffn, shape.width, shape.q_width(), shape.width];
@@ -127,7 +138,8 @@ pub(crate) fn norm_rows(out: &mut [f32], x: &[f32], shape: &Shape, at: NormAt, w
 }
 
 /// qkv[rows, qkv_width] from x[rows, width]: norm, projection, bias, per-head norms, rotation. `normed` is scratch of
-/// rows·width. With `raw`, q and k before their norms are kept there ([rows, q + k widths]).
+/// rows·width. `keys` of the rows decide what adapters drop. With `raw`, q and k before their norms are kept there
+/// ([rows, q + k widths]).
 #[allow(clippy::too_many_arguments, reason = "one fused pass")]
 pub(crate) fn project_qkv(
     qkv: &mut [f32],
@@ -140,12 +152,13 @@ pub(crate) fn project_qkv(
     weights: &[f32],
     positions: &[u32],
     table: &RopeTable,
+    keys: &[u64],
 ) {
     let (rows, d, w) = (positions.len(), shape.width, shape.qkv_width());
     let normed = &mut normed[..rows * d];
     norm_rows(normed, x, shape, at.norm, weights);
     let from = biased(qkv, None, at.qkv_bias.map(|b| &weights[b..b + w]), w);
-    packed.products[QKV].apply(Block::new(qkv, rows, w, w), from, normed, d);
+    packed.products[QKV].apply(Block::new(qkv, rows, w, w), from, normed, d, keys);
     let (qw, kw) = (shape.q_width(), shape.kv_width());
     if let Some((qn, kn)) = at.qk_norm {
         if let Some(raw) = raw {
@@ -189,6 +202,7 @@ fn biased<'a>(y: &mut [f32], residual: Option<&'a [f32]>, bias: Option<&[f32]>, 
 }
 
 /// mid = x + att·Woᵀ (+ bias).
+#[allow(clippy::too_many_arguments, reason = "one fused pass")]
 pub(crate) fn project_out(
     mid: &mut [f32],
     x: &[f32],
@@ -197,10 +211,11 @@ pub(crate) fn project_out(
     at: &LayerAt,
     packed: &PackedLayer,
     weights: &[f32],
+    keys: &[u64],
 ) {
     let (d, a, rows) = (shape.width, shape.q_width(), mid.len() / shape.width);
     let from = biased(mid, Some(x), at.o_bias.map(|b| &weights[b..b + d]), d);
-    packed.products[OUTPUT].apply(Block::new(mid, rows, d, d), from, att, a);
+    packed.products[OUTPUT].apply(Block::new(mid, rows, d, d), from, att, a, keys);
 }
 
 /// What [`feed_forward`] writes besides its result.
@@ -209,6 +224,8 @@ pub(crate) struct FeedScratch<'a> {
     /// Pre-activations [rows, inner_width]; kept for the backward pass.
     pub inner: &'a mut [f32],
     pub act: &'a mut [f32],
+    /// Of the rows: what adapters drop.
+    pub keys: &'a [u64],
 }
 
 /// What the feed-forward part reads: norm(mid), or norm(x) of the block's input where both parts are parallel.
@@ -225,13 +242,29 @@ pub(crate) fn feed_norm(
     }
 }
 
+/// inner = up(normed), gate and up where there is a gate.
+pub(crate) fn feed_inner(
+    rows: usize,
+    s: &mut FeedScratch,
+    shape: &Shape,
+    at: &LayerAt,
+    packed: &PackedLayer,
+    weights: &[f32],
+) {
+    let (d, i) = (shape.width, shape.inner_width());
+    let Some(mlp) = &at.mlp else { return };
+    let inner = &mut s.inner[..rows * i];
+    let from = biased(inner, None, mlp.inner_bias.map(|b| &weights[b..b + i]), i);
+    packed.products[INNER].apply(Block::new(inner, rows, i, i), from, &s.normed[..rows * d], d, s.keys);
+}
+
 /// y = mid + down(act(up(normed))) with what [`feed_norm`] left. Without a feed-forward part y = mid.
 #[allow(clippy::too_many_arguments, reason = "one fused pass")]
 pub(crate) fn feed_forward(
     y: &mut [f32],
     mid: &[f32],
     rows: usize,
-    s: FeedScratch,
+    mut s: FeedScratch,
     shape: &Shape,
     at: &LayerAt,
     packed: &PackedLayer,
@@ -242,11 +275,9 @@ pub(crate) fn feed_forward(
         y.copy_from_slice(mid);
         return;
     };
+    feed_inner(rows, &mut s, shape, at, packed, weights);
     let act = &mut s.act[..rows * f];
-    let inner = &mut s.inner[..rows * i];
-    let from = biased(inner, None, mlp.inner_bias.map(|b| &weights[b..b + i]), i);
-    packed.products[INNER].apply(Block::new(inner, rows, i, i), from, &s.normed[..rows * d], d);
-    activation(act, inner, f, shape.activation);
+    activation(act, &s.inner[..rows * i], f, shape.activation);
     let from = biased(y, Some(mid), mlp.down_bias.map(|b| &weights[b..b + d]), d);
-    packed.products[DOWN].apply(Block::new(y, rows, d, d), from, act, f);
+    packed.products[DOWN].apply(Block::new(y, rows, d, d), from, act, f, s.keys);
 }

@@ -63,6 +63,9 @@ pub struct Decoder {
     shape: Shape,
     plan: Plan,
     frozen: Vec<bool>,
+    checkpointing: bool,
+    /// What decides which inputs adapters drop in training.
+    dropout: Option<u64>,
     table: RopeTable,
     batch: Batch,
     kept: Kept,
@@ -106,6 +109,8 @@ struct Batch {
     ids: Vec<u32>,
     starts: Vec<u32>,
     positions: Vec<u32>,
+    /// One a row where adapters drop inputs; else none.
+    keys: Vec<u64>,
     /// Rows of the longest document.
     longest: usize,
     /// Documents in groups that one thread takes through a layer alone.
@@ -123,12 +128,20 @@ impl Batch {
     fn len(&self) -> usize {
         self.ids.len()
     }
+
+    /// The dropout keys of some rows.
+    fn keys(&self, first: usize, rows: usize) -> &[u64] {
+        self.keys.get(first..first + rows).unwrap_or_default()
+    }
 }
 
 /// Activations of the forward pass, one layer behind the other when they are kept for the backward pass.
 #[derive(Default)]
 struct Kept {
+    /// A backward pass may follow: the residual stream below every layer is there.
     all: bool,
+    /// So are the other activations; else they are those of the layer that ran last.
+    whole: bool,
     /// Residual stream before each layer and at the end.
     x: Vec<f32>,
     /// Residual stream between attention and feed-forward.
@@ -181,8 +194,8 @@ struct Flow {
     /// gradients of their adapters' inner states.
     strips: [Vec<f32>; 8],
     /// Right operands, in panels [width / 16][cap][16]: activation, norm's output, attention's output, norm's output;
-    /// then their adapters' inner states.
-    panels: [Vec<f32>; 8],
+    /// then their adapters' inner states; then what adapters that drop inputs see of them.
+    panels: [Vec<f32>; 12],
 }
 
 /// Buffers of one thread.
@@ -204,6 +217,8 @@ impl Decoder {
         let plan = Plan::new(shape, layout)?;
         Ok(Decoder {
             frozen: vec![false; plan.entries.len()],
+            checkpointing: false,
+            dropout: None,
             table: RopeTable::new(&shape.inv_freq()),
             shape: shape.clone(),
             plan,
@@ -230,6 +245,18 @@ impl Decoder {
             self.frozen.copy_from_slice(frozen);
             self.parts.clear();
         }
+    }
+
+    /// Keeps the residual stream below every layer alone and computes the other activations again in the backward pass
+    /// (Chen et al. 2016): less memory, more work, the same bits.
+    pub fn set_checkpointing(&mut self, on: bool) {
+        self.checkpointing = on;
+    }
+
+    /// Where adapters have a dropout: what decides which inputs they drop in the next training passes. Without a key, and
+    /// in [`Decoder::forward_only`], nothing is dropped.
+    pub fn set_dropout(&mut self, key: Option<u64>) {
+        self.dropout = key;
     }
 
     /// Hidden states of the last forward pass behind the final norm, [ids, width].

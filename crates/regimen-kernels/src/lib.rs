@@ -16,6 +16,7 @@ mod buffer;
 mod cross_entropy;
 mod decode;
 mod decoder;
+mod dropout;
 mod finite;
 pub mod gemm;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use allocator::keep_freed_memory;
 pub use cross_entropy::logprob;
 pub use decode::Decoding;
 pub use decoder::{Decoder, Pick, Rows, Upstream};
+pub use dropout::dropout_mask;
 pub use finite::first_not_finite;
 pub use global_norm::global_norm;
 pub use grads::Grads;

@@ -1,6 +1,9 @@
 //! One product of a block, y = from + x·Wᵀ, with a low-rank adapter beside it where there is one.
 
+use std::borrow::Cow;
+
 use crate::block::{Job, job};
+use crate::dropout::Dropout;
 use crate::gemm::{From, PackedMatrix, rows_by_packed};
 use crate::par::Block;
 use crate::plan::AdapterAt;
@@ -19,6 +22,10 @@ pub(crate) struct Linear {
 pub(crate) struct Adapter {
     rank: usize,
     scale: f32,
+    /// Width of x.
+    input: usize,
+    /// What of x the adapter does not see, in training.
+    pub dropout: Option<Dropout>,
     /// u from x.
     reduce: PackedMatrix,
     /// Forward: a part's columns of y from its u. Backward: du from the part's columns of dy.
@@ -35,17 +42,17 @@ struct Part {
 }
 
 impl Linear {
-    /// y = from + x·Wᵀ + scale·(x·Aᵀ)·Bᵀ; x has row stride `x_row`.
-    pub fn apply(&self, mut y: Block<'_>, from: From, x: &[f32], x_row: usize) {
+    /// y = from + x·Wᵀ + scale·(x·Aᵀ)·Bᵀ; x has row stride `x_row`. `keys` of the rows decide what the adapter drops.
+    pub fn apply(&self, mut y: Block<'_>, from: From, x: &[f32], x_row: usize, keys: &[u64]) {
         let width = y.width();
         rows_by_packed(y.columns(0, width), from, x, x_row, &self.weight, 0);
         if let Some(adapter) = &self.adapter {
-            adapter.add(&mut y, x, x_row);
+            adapter.add(&mut y, x, x_row, keys);
         }
     }
 
     /// dx = dy·W + du·A, packed backward. `du` gets the adapter's part, [rows, columns of u].
-    pub fn back(&self, mut dx: Block<'_>, dy: &[f32], dy_row: usize, du: &mut Vec<f32>) {
+    pub fn back(&self, mut dx: Block<'_>, dy: &[f32], dy_row: usize, du: &mut Vec<f32>, keys: &[u64]) {
         let (rows, width) = (dx.rows(), dx.width());
         rows_by_packed(dx.columns(0, width), From::Zero, dy, dy_row, &self.weight, 0);
         let Some(a) = &self.adapter else { return };
@@ -62,7 +69,16 @@ impl Linear {
         for x in du.iter_mut() {
             *x *= a.scale;
         }
-        rows_by_packed(dx, From::Old, du, wide, &a.back, 0);
+        let Some(dropout) = a.dropout else {
+            rows_by_packed(dx, From::Old, du, wide, &a.back, 0);
+            return;
+        };
+        let mut more = vec![0.0; rows * width];
+        rows_by_packed(Block::new(&mut more, rows, width, width), From::Zero, du, wide, &a.back, 0);
+        dropout.apply(&mut more, width, keys);
+        for (r, more) in more.chunks_exact(width).enumerate() {
+            dx.row(r).iter_mut().zip(more).for_each(|(x, m)| *x += m);
+        }
     }
 }
 
@@ -86,7 +102,7 @@ impl Adapter {
         weights: &'a [f32],
         backward: bool,
     ) -> Vec<Job<'a>> {
-        (self.rank, self.scale) = (lora.rank, lora.scale());
+        (self.rank, self.scale, self.input) = (lora.rank, lora.scale(), k);
         self.expand.resize_with(at.parts().count(), Part::default);
         let wide = self.columns();
         let mut jobs = vec![job(&mut self.reduce, weights, at.a, wide, k, false)];
@@ -100,7 +116,15 @@ impl Adapter {
         jobs
     }
 
-    /// u = scale·x·Aᵀ, [rows, columns].
+    /// The rows of x as the adapter sees them, and their stride.
+    pub fn seen<'a>(&self, x: &'a [f32], x_row: usize, keys: &[u64]) -> (Cow<'a, [f32]>, usize) {
+        match self.dropout {
+            Some(dropout) => (Cow::Owned(dropout.of(x, x_row, self.input, keys)), self.input),
+            None => (Cow::Borrowed(x), x_row),
+        }
+    }
+
+    /// u = scale·x·Aᵀ, [rows, columns], from what is seen of x.
     pub fn reduce(&self, x: &[f32], x_row: usize, rows: usize) -> Vec<f32> {
         let wide = self.columns();
         let mut u = vec![0.0; rows * wide];
@@ -111,12 +135,13 @@ impl Adapter {
         u
     }
 
-    fn add(&self, y: &mut Block<'_>, x: &[f32], x_row: usize) {
+    fn add(&self, y: &mut Block<'_>, x: &[f32], x_row: usize, keys: &[u64]) {
         if y.rows() == 0 {
             return;
         }
         let wide = self.columns();
-        let u = self.reduce(x, x_row, y.rows());
+        let (x, x_row) = self.seen(x, x_row, keys);
+        let u = self.reduce(&x, x_row, y.rows());
         for (i, part) in self.expand.iter().enumerate() {
             let out = y.columns(part.column, part.width);
             rows_by_packed(out, From::Old, &u[i * self.rank..], wide, &part.matrix, 0);

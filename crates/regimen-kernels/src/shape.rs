@@ -80,6 +80,11 @@ pub struct Shape {
     pub lora: Option<Lora>,
 }
 
+/// Deeper than any decoder that is used.
+const MOST_LAYERS: usize = 4096;
+/// More than any machine holds; below it no sum of sizes overflows.
+const MOST_PARAMETERS: f64 = 4e12;
+
 impl Shape {
     /// Says what is impossible about the shape.
     pub fn check(&self) -> Result<(), String> {
@@ -104,7 +109,28 @@ impl Shape {
             return Err(format!("norm-eps ({}) is not positive", self.norm_eps));
         }
         self.positions.check(self.head_dim)?;
-        self.lora.map_or(Ok(()), |lora| lora.check(self))
+        self.lora.map_or(Ok(()), |lora| lora.check(self))?;
+        self.check_size()
+    }
+
+    /// Refuses what no machine holds, before anything is made room for: such numbers come from damaged files.
+    fn check_size(&self) -> Result<(), String> {
+        if self.layers > MOST_LAYERS {
+            return Err(format!(
+                "{} layers are absurd: up to {MOST_LAYERS} are known to be used",
+                self.layers
+            ));
+        }
+        let [vocab, d, f, heads, kv, hd, places] =
+            [self.vocab, self.width, self.ffn, self.heads, self.kv_heads, self.head_dim, self.max_positions]
+                .map(|n| n as f64);
+        let layer = d * (2.0 * heads * hd + 2.0 * kv * hd + 3.0 * f);
+        let learned = if self.positions == Positions::Learned { places * d } else { 0.0 };
+        let parameters = 2.0 * vocab * d + learned + self.layers as f64 * layer;
+        if parameters > MOST_PARAMETERS {
+            return Err(format!("it describes about {parameters:.1e} parameters, which is absurd"));
+        }
+        Ok(())
     }
 
     /// Rotary frequencies of the pairs of a head, radians a position; none with learned positions.
@@ -184,6 +210,10 @@ mod tests {
             (Shape { kv_heads: 3, ..tiny() }, "kv-heads"),
             (Shape { head_dim: 31, ..tiny() }, "head-dim"),
             (Shape { vocab: 0, ..tiny() }, "vocab"),
+            (Shape { layers: 1 << 32, ..tiny() }, "layers are absurd"),
+            (Shape { width: 1 << 32, vocab: 1 << 32, ..tiny() }, "absurd"),
+            (Shape { heads: 1 << 31, kv_heads: 1 << 31, head_dim: 1 << 31, ..tiny() }, "absurd"),
+            (Shape { max_positions: 1 << 60, positions: Positions::Learned, ..tiny() }, "absurd"),
         ] {
             assert!(shape.check().is_err_and(|e| e.contains(word)), "{word}");
         }

@@ -6,6 +6,7 @@ pub mod controller;
 pub mod data;
 pub mod objective;
 pub mod optimizer;
+pub mod probe;
 pub mod reward;
 pub mod rollout;
 pub mod sampler;
@@ -34,6 +35,7 @@ pub fn registry() -> Registry {
         optimizer: vec![optimizer::TABLE],
         schedule: vec![schedule::TABLE],
         controller: vec![controller::TABLE],
+        probe: vec![probe::TABLE],
         ..Registry::default()
     }
 }

@@ -152,3 +152,103 @@ fn preferences_are_learnt_whatever_the_cut() {
     assert!(preferred.n == 6 && preferred.mean() >= 0.75, "{preferred:?}");
     assert!(weights(1) == whole && weights(130) == whole);
 }
+
+/// Invariant 8: a net that knows nothing writes bytes that are no text, so a reply that was decoded and encoded again
+/// would have other tokens, and other log-probs in the trainer.
+#[test]
+fn drawn_tokens_are_trained_as_they_were_drawn() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let path = tmp.path().join("run");
+    let looker =
+        run(SMALL, &["tokenizer=\"byte\"", "stage.pretrain.length=1st", "stage.sft.length=1st"], &path);
+    let text =
+        std::fs::read_to_string(path.join("stages/03-rl/episodes/step_000001.jsonl")).expect("episodes");
+    assert!(text.contains('\u{fffd}'), "every reply is text:\n{text}");
+    let gaps = looker.readings.iter().filter_map(|(_, _, r)| r.get("sampling/sampling_logp_difference/max"));
+    assert!(gaps.clone().count() > 0 && gaps.clone().all(|&gap| gap == 0.0));
+}
+
+/// Invariant 6: probes on or off, on any schedule, the weights are the same bits.
+#[test]
+fn probes_change_nothing() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let bare = tmp.path().join("bare/run");
+    let without = run(SMALL, &[], &bare);
+    let sets = ["pretrain", "sft", "rl"].map(|s| {
+        [format!("stage.{s}.probe.a={{ kind = \"top1\" }}"), format!("stage.{s}.probe-at=[1, 2, 5]")]
+    });
+    let sets: Vec<&str> = sets.iter().flatten().map(String::as_str).collect();
+    let probed = tmp.path().join("probed/run");
+    let with = run(SMALL, &[sets.as_slice(), &["stage.sft.eval.probe=[\"top1\"]"]].concat(), &probed);
+    assert_eq!(without.losses(), with.losses());
+    assert!(last_weights(&bare, 3, "rl") == last_weights(&probed, 3, "rl"));
+    let read: Vec<u64> = with
+        .readings
+        .iter()
+        .filter(|(stage, _, r)| stage == "pretrain" && r.contains_key("probe/a/top1"))
+        .map(|(_, step, _)| *step)
+        .collect();
+    assert_eq!(read, [1, 2, 5]);
+    let (_, results) = with.results.last().expect("an evaluation");
+    assert!((0.0..=1.0).contains(&results[0].probes["top1"]));
+}
+
+/// A clamp that a controller lets go is back where it was after a resume, and while it holds it changes the training.
+#[test]
+fn clamps_hold_and_go_and_resume() {
+    const CLAMPED: &str = r#"
+name = "clamped"
+seed = 4
+tokenizer = "char"
+model = { kind = "decoder", width = 16, layers = 2, heads = 2, ffn = 0, max-positions = 16 }
+[[stage]]
+id = "train"
+length = "6st"
+batch = 4
+checkpoint-every = 1
+freeze = ["model.embed_tokens.*"]
+clamp.previous = { site = "blocks.0.attn.pattern", heads = [0], value = { kind = "back" } }
+clamp.label = { site = "blocks.1.attn.pattern", value = { kind = "induction" }, on = false }
+controller.first = { kind = "clamp", clamp = "previous", to = 3 }
+stream.sequences.data = { kind = "fewshot-relabel" }
+stream.sequences.transform = ["chat", "train-on-reply"]
+stream.sequences.objective = ["cross-entropy"]
+"#;
+    let tmp = tempfile::tempdir().expect("a folder");
+    let whole = tmp.path().join("whole/run");
+    let looker = run(CLAMPED, &[], &whole);
+    let freed = run(CLAMPED, &["stage.train.controller.first.to=0"], &tmp.path().join("freed/run"));
+    let held = run(CLAMPED, &["stage.train.clamp.label.on=true"], &tmp.path().join("held/run"));
+    assert_ne!(looker.losses(), freed.losses());
+    assert_ne!(looker.losses(), held.losses());
+    for step in [2, 4] {
+        let path = tmp.path().join(format!("{step}/run"));
+        let resolved = support::resolve(CLAMPED, &[]);
+        support::go(&resolved, &path, &mut support::Looker::stopping_after("train", step))
+            .expect("the first part");
+        support::go(&resolved, &path, &mut support::Looker::default()).expect("the rest");
+        assert!(last_weights(&whole, 1, "train") == last_weights(&path, 1, "train"), "stopped after {step}");
+    }
+}
+
+/// What is frozen keeps every bit.
+#[test]
+fn what_is_frozen_stays() {
+    let tmp = tempfile::tempdir().expect("a folder");
+    let read = |path: &std::path::Path, name: &str| {
+        let bytes = last_weights(path, 1, "pretrain");
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("weights");
+        tensors.tensor(name).expect("it is there").data().to_vec()
+    };
+    let one = "stage.pretrain.length=1st";
+    let (short, long) = (tmp.path().join("short/run"), tmp.path().join("long/run"));
+    let freeze = "stage.pretrain.freeze=[\"*embed_tokens*\"]";
+    run(SMALL, &[freeze, one], &short);
+    run(SMALL, &[freeze], &long);
+    assert_eq!(read(&short, "model.embed_tokens.weight"), read(&long, "model.embed_tokens.weight"));
+    let other = "model.layers.0.self_attn.q_proj.weight";
+    assert_ne!(read(&short, other), read(&long, other));
+    let wrong = support::resolve(SMALL, &["stage.pretrain.freeze=[\"nothing*\"]"]);
+    let told = support::go(&wrong, &tmp.path().join("wrong/run"), &mut support::Looker::default());
+    assert!(told.expect_err("it fits nothing").to_string().contains("has no parameter"));
+}

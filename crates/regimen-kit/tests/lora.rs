@@ -25,7 +25,7 @@ fn newest(run: &Path, stage: &str) -> Checkpoint {
 }
 
 fn model(checkpoint: &Checkpoint) -> Model {
-    Model::read(&|name| checkpoint.read(name), &Device::cpu()).expect("a model")
+    Model::read(checkpoint, &Device::cpu()).expect("a model")
 }
 
 /// The weights without adapters.

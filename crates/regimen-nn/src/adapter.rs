@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn fresh_adapters_change_no_bit() {
         for shape in shapes() {
-            let lora = Lora { rank: 4, alpha: 8.0, rslora: false, targets: all_linear(&shape) };
+            let lora = Lora { rank: 4, alpha: 8.0, rslora: false, dropout: 0.0, targets: all_linear(&shape) };
             let mut net = base(&shape);
             let mut with = attach(&*net, lora, Key::new(1)).expect("they fit");
             assert_eq!(logits(&mut *net), logits(&mut *with));

@@ -76,6 +76,7 @@ impl FusedDecoder {
     fn train(&mut self, tokens: &Tokens<'_>, want: Want) -> Outputs {
         let frozen: Vec<bool> = self.params.train().iter().map(|train| !train).collect();
         self.training.set_frozen(&frozen);
+        self.training.set_dropout(want.dropout);
         self.training.forward(self.params.flat(), &rows(tokens));
         let leaves =
             Leaves::new(&mut self.training, self.params.flat(), tokens, want, &self.device.tensors(true));
@@ -141,6 +142,10 @@ impl Net for FusedDecoder {
 
     fn finish_grads(&mut self) {
         self.grads.finish();
+    }
+
+    fn set_checkpointing(&mut self, on: bool) {
+        self.training.set_checkpointing(on);
     }
 
     fn device(&self) -> &Device {

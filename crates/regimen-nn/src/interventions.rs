@@ -116,6 +116,112 @@ fn attention_to_the_token_before() {
     assert_eq!((v.axes, v.lengths.as_slice()), ("bthd", &[7, 1, 12][..]));
 }
 
+/// What stands right behind an earlier occurrence of a token; other positions keep what they had.
+#[test]
+fn attention_behind_an_earlier_occurrence() {
+    let shape = &shapes()[0];
+    let mut net = plain(shape);
+    let site = "blocks.1.attn.pattern";
+    let ids = [5, 6, 7, 5, 8, 5, 6];
+    let picks = [crate::Pick { position: 6, target: 1 }];
+    let mut read = |rules: Vec<Rule>| {
+        let mut taps = Taps::new(rules);
+        let tokens = crate::Tokens { ids: &ids, starts: &[0, 7], picks: &picks, temperature: 1.0 };
+        net.forward(&Inputs::Tokens(tokens), Want::default(), &mut taps).expect("it fits");
+        taps.readings()[site].values.clone()
+    };
+    let look = || Rule::Read { site: site.to_owned() };
+    let clamp = Clamp { site: site.to_owned(), at: head(1), value: Value::Induction };
+    let (free, held) = (read(vec![look()]), read(vec![Rule::Clamp(clamp), look()]));
+    let row = |values: &[f32], head: usize, query: usize| values[(head * 7 + query) * 7..][..7].to_vec();
+    assert_eq!(row(&held, 1, 3), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(row(&held, 1, 5), [0.0, 0.5, 0.0, 0.0, 0.5, 0.0, 0.0]);
+    assert_eq!(row(&held, 1, 6), [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    for (head, query) in [(1, 0), (1, 2), (1, 4), (0, 3), (2, 6)] {
+        assert_eq!(row(&held, head, query), row(&free, head, query), "head {head}, position {query}");
+    }
+}
+
+#[test]
+fn what_stood_earlier_in_the_pass() {
+    let shape = &shapes()[0];
+    let mut net = plain(shape);
+    let value = Value::Earlier { site: "embed".to_owned(), back: 2 };
+    let at = Selection { positions: Some(vec![1, 5]), ..Selection::default() };
+    let mut taps = Taps::new(vec![
+        Rule::Read { site: "embed".to_owned() },
+        Rule::Clamp(Clamp { site: "blocks.0.attn.out".to_owned(), at, value: value.clone() }),
+        Rule::Read { site: "blocks.0.attn.out".to_owned() },
+    ]);
+    logp(&mut net, &mut taps);
+    let (embed, out) = (&taps.readings()["embed"], &taps.readings()["blocks.0.attn.out"]);
+    let row = |reading: &crate::Reading, position: usize| {
+        reading.values[position * shape.width..][..shape.width].to_vec()
+    };
+    assert_eq!(row(out, 5), row(embed, 3));
+    assert_eq!(row(out, 1), vec![0.0; shape.width], "nothing stands before the beginning");
+    assert_ne!(row(out, 4), row(embed, 2), "only where it was asked for");
+    let later = clamp("embed", Selection::default(), Value::Earlier { site: "final".to_owned(), back: 1 });
+    let documents = Documents::new(37);
+    let told = net.forward(&Inputs::Tokens(documents.tokens()), Want::default(), &mut { later });
+    assert!(told.expect_err("it comes later").what.contains("cannot stand in at `embed`"));
+}
+
+/// Logits that are a pattern's attention: their values, and the gradient beside differences.
+#[test]
+fn attention_becomes_logits() {
+    let shape = &shapes()[0];
+    let mut net = fused(shape);
+    let site = "blocks.1.attn.pattern";
+    let documents = Documents::new(shape.vocab);
+    let taps = |read: bool| {
+        let copied = Value::Copied { site: site.to_owned() };
+        let clamp = Clamp { site: "logits".to_owned(), at: Selection::default(), value: copied };
+        let read = read.then(|| [site, "logits"].map(|site| Rule::Read { site: site.to_owned() }));
+        Taps::new(std::iter::once(Rule::Clamp(clamp)).chain(read.into_iter().flatten()).collect())
+    };
+    let mut taps_with = taps(true);
+    logp(&mut net, &mut taps_with);
+    let (pattern, logits) = (&taps_with.readings()[site], &taps_with.readings()["logits"]);
+    // the pick at position 13 of all is at place 5 of the third document, which has twelve positions
+    let ids = &documents.ids[8..20];
+    let mass: f32 = (0..shape.heads)
+        .flat_map(|head| (0..12).map(move |key| (head, key)))
+        .filter(|(_, key)| ids[*key] == ids[2])
+        .map(|(head, key)| pattern.values[((2 * shape.heads + head) * 12 + 5) * 12 + key])
+        .sum();
+    let expected = (mass / shape.heads as f32 + 1e-4).ln();
+    let got = logits.values[5 * shape.vocab + ids[2] as usize];
+    assert!((got - expected).abs() < 1e-5, "{got} and {expected}");
+
+    let loss = |net: &mut FusedDecoder| {
+        let tokens = documents.tokens();
+        net.forward(&Inputs::Tokens(tokens), Want::training(), &mut taps(false)).expect("it fits").logp.sum()
+    };
+    let total = loss(&mut net);
+    net.zero_grads();
+    net.backward(&mut total.backward()).expect("a pass is pending");
+    net.finish_grads();
+    let layout = net.params().layout().clone();
+    let place = |path: &str| layout.find(path).expect("it is there").range.clone();
+    assert!(net.grads()[place("lm_head.weight")].iter().all(|g| *g == 0.0), "the head has no say");
+    for (path, at) in [("model.layers.1.self_attn.q_proj.weight", 40), ("model.embed_tokens.weight", 30)] {
+        let at = place(path).start + at;
+        let gradient = net.grads()[at];
+        let mut moved = |by: f32| {
+            net.params_mut().flat_mut()[at] += by;
+            let value = values(loss(&mut net))[0];
+            net.params_mut().flat_mut()[at] -= by;
+            value
+        };
+        let difference = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+        assert!(
+            (gradient - difference).abs() < 0.03 * difference.abs().max(0.1),
+            "{path}: {gradient} and {difference}"
+        );
+    }
+}
+
 /// A clamp over all positions must not carry the future into the past.
 #[test]
 fn a_clamped_pattern_stays_causal() {

@@ -43,6 +43,8 @@ pub struct Want {
     pub logits: bool,
     /// The last hidden state of every token.
     pub hidden: bool,
+    /// With [`Want::grad`]: what decides which inputs adapters with a dropout do not see; absent: they see all.
+    pub dropout: Option<u64>,
 }
 
 impl Want {
@@ -107,6 +109,9 @@ pub trait Net: Send {
     fn zero_grads(&mut self);
     /// Brings the gradients of several backward passes together; call it once an optimiser step, after the last one.
     fn finish_grads(&mut self);
+    /// Whether to keep only what enters each layer and compute the rest again in the backward pass: less memory, more
+    /// work, the same bits. A net that cannot do so goes on as before.
+    fn set_checkpointing(&mut self, on: bool);
     /// Where its tensors live.
     fn device(&self) -> &Device;
     /// Runs the net.

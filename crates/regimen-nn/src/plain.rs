@@ -79,6 +79,9 @@ impl Net for PlainDecoder {
 
     fn finish_grads(&mut self) {}
 
+    /// The tensor library keeps what it keeps.
+    fn set_checkpointing(&mut self, _: bool) {}
+
     fn device(&self) -> &Device {
         &self.device
     }

@@ -4,6 +4,7 @@
 //! position that attends, `k` the one attended to. Documents shorter than the longest are padded; readings are 0 there.
 
 mod clamp;
+mod pass;
 mod site;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use regimen_kernels::Shape;
 use serde::{Deserialize, Serialize};
 
 pub use clamp::{Clamp, Selection, Value};
+use pass::Said;
 pub use site::sites;
 
 /// One rule.
@@ -53,10 +55,11 @@ pub struct Reading {
 
 /// Rules, and what the last forward pass read. Rules apply in the order given: a read after a clamp of the same site
 /// sees the clamped activation. No rules cost nothing.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Taps {
     rules: Vec<Rule>,
     readings: BTreeMap<String, Reading>,
+    said: Said,
 }
 
 impl Taps {
@@ -67,7 +70,7 @@ impl Taps {
 
     /// Rules, in the order in which they apply at a site.
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules, readings: BTreeMap::new() }
+        Self { rules, ..Self::default() }
     }
 
     /// Reads several sites.
@@ -101,12 +104,28 @@ impl Taps {
 
     /// Errs when a rule names a site that the architecture does not have, and lists the nearest ones it has.
     pub fn check(&self, shape: &Shape) -> Result<()> {
-        self.rules.iter().try_for_each(|rule| site::check(rule.site(), shape))
+        let source = |rule: &'_ Rule| match rule {
+            Rule::Clamp(clamp) => clamp.value.source().map(str::to_owned),
+            Rule::Read { .. } => None,
+        };
+        self.rules.iter().try_for_each(|rule| site::check(rule.site(), shape))?;
+        self.rules.iter().filter_map(source).try_for_each(|site| site::check(&site, shape))
     }
 
-    /// Forgets earlier readings: a pass starts.
-    pub(crate) fn start(&mut self) {
+    /// Forgets earlier readings: a pass starts, over documents of these padded ids, `[B, T]`.
+    pub(crate) fn start(&mut self, ids: Vec<i64>, longest: usize) {
         self.readings.clear();
+        self.said = Said::new(ids, longest);
+    }
+
+    /// Tells where the logits that follow are put out: rows of the padded positions.
+    pub(crate) fn picked(&mut self, rows: Vec<i64>) {
+        self.said.rows = rows;
+    }
+
+    /// Ends a pass: what was kept for later sites is let go.
+    pub(crate) fn end(&mut self) {
+        self.said = Said::default();
     }
 
     /// Applies the rules of one site to its activation.
@@ -122,8 +141,12 @@ impl Taps {
                 Rule::Read { .. } => {
                     self.readings.insert(site.to_owned(), read(x.clone(), axes, lengths)?);
                 }
-                Rule::Clamp(clamp) => x = clamp.apply(x, axes)?,
+                Rule::Clamp(clamp) => x = clamp.apply(x, axes, &self.said)?,
             }
+        }
+        let wanted = |rule: &Rule| matches!(rule, Rule::Clamp(c) if c.value.source() == Some(site));
+        if self.rules.iter().any(wanted) {
+            self.said.keep(site, x.clone());
         }
         Ok(x)
     }

@@ -48,6 +48,7 @@ pub fn shapes() -> Vec<Shape> {
         of(gpt2),
         of(neox),
         of(|s| s.lora = Some(lora(&Projection::ALL))),
+        of(|s| s.lora = Some(Lora { dropout: 0.25, ..lora(&Projection::ALL) })),
         of(|s| {
             (s.qk_norm, s.tied) = (true, true);
             s.lora = Some(lora(&[Projection::Q, Projection::V, Projection::Gate]));
@@ -72,7 +73,7 @@ fn neox(s: &mut Shape) {
 }
 
 fn lora(targets: &[Projection]) -> Lora {
-    Lora { rank: 3, alpha: 6.0, rslora: false, targets: targets.iter().copied().collect() }
+    Lora { rank: 3, alpha: 6.0, rslora: false, dropout: 0.0, targets: targets.iter().copied().collect() }
 }
 
 /// Weights far enough from their start that every term of a gradient counts.
@@ -134,7 +135,7 @@ pub struct Ran {
 
 /// Runs forward and backward. The loss weighs every output differently, so that no error of sign or place cancels.
 pub fn run(net: &mut dyn Net, tokens: &Tokens<'_>, taps: &mut Taps) -> Ran {
-    let want = Want { grad: true, entropy: true, logits: true, hidden: true };
+    let want = Want { grad: true, entropy: true, logits: true, hidden: true, dropout: Some(5) };
     let out = net.forward(&Inputs::Tokens(*tokens), want, taps).expect("the inputs fit");
     let (entropy, logits, hidden) =
         (out.entropy.expect("wanted"), out.logits.expect("wanted"), out.hidden.expect("wanted"));

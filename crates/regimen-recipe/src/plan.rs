@@ -179,6 +179,7 @@ impl StageCheck<'_> {
                 let casts = entries(self.stage, "cast").iter().map(|(k, _)| k.to_string());
                 among(text, casts.chain(["policy".to_owned()]))
             }
+            Names::Clamp => among(text, entries(self.stage, "clamp").iter().map(|(k, _)| k.to_string())),
             Names::Knob | Names::KnobRead => (knobs.contains_key(text), knobs.keys().cloned().collect()),
         };
         if !found {
@@ -213,6 +214,7 @@ impl StageCheck<'_> {
             Names::StreamOf => "stream of an earlier stage",
             Names::Stream => "stream of this stage",
             Names::Cast => "cast of this stage",
+            Names::Clamp => "clamp of this stage",
             Names::Knob | Names::KnobRead => "number of this stage with a value",
         };
         let known: Vec<&str> = known.iter().map(String::as_str).collect();

@@ -94,6 +94,8 @@ pub enum Names {
     Knob,
     /// A number of this stage that the holder reads.
     KnobRead,
+    /// A clamp of this stage.
+    Clamp,
 }
 
 /// What a field is when the recipe says nothing.
@@ -263,6 +265,7 @@ impl Names {
             Self::StreamOf => "a stream of an earlier stage as \"stage.stream\"",
             Self::Stream => "a stream of this stage",
             Self::Cast => "a cast of this stage, or \"policy\"",
+            Self::Clamp => "a clamp of this stage",
             Self::Knob | Self::KnobRead => "a number of this stage, such as \"lr\"",
         }
     }

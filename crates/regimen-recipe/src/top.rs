@@ -64,6 +64,10 @@ const CONTEXT: Field = Field::new("context", Ty::Count, "longest row in tokens; 
     .min(1.0)
     .aliases(&["max-length", "max-seq-length", "sequence-len"]);
 
+/// Why nothing has to be packed.
+pub(crate) const PACKED: &str =
+    "leave it out: nothing is padded, and attention never leaves a row, so every batch is packed";
+
 const TRAIN: &[Field] = &[
     ID,
     ABOUT,
@@ -88,6 +92,12 @@ const TRAIN: &[Field] = &[
         "train low-rank adapters beside frozen weights; adapters that the model has already are merged into it first",
     )
     .aliases(&["adapter", "peft"]),
+    Field::new(
+        "freeze",
+        Ty::OneOrMany(&Ty::Str),
+        "parameters that do not train in this stage, by path, `*` matching anything: `model.layers.0.*`",
+    )
+    .or("[]"),
     Field::new("max-grad-norm", Ty::Float, "clip the norm of the whole gradient to this; 0: no clipping")
         .or("1.0")
         .min(0.0),
@@ -108,9 +118,21 @@ const TRAIN: &[Field] = &[
                 "gradient-accumulation-steps",
                 "leave it out: `batch` counts per optimiser step and is split exactly",
             ),
+            ("packing", PACKED),
+            ("sample-packing", PACKED),
+            ("padding-free", PACKED),
+            ("bf16", "leave it out: training is in f32"),
+            ("fp16", "leave it out: training is in f32"),
         ]),
     Field::new("micro-batch-tokens", Ty::Count, "tokens in one pass; changes memory and speed, not results")
         .min(1.0),
+    Field::new(
+        "gradient-checkpointing",
+        Ty::Bool,
+        "keep only what enters each layer and compute the rest again on the way back: less memory, \
+         more work, the same results",
+    )
+    .aliases(&["activation-checkpointing"]),
     CONTEXT,
     Field::new("checkpoint-every", Ty::Every, "absent: every 500 steps and at the end")
         .aliases(&["save-steps"]),
@@ -120,9 +142,8 @@ const TRAIN: &[Field] = &[
     Field::new(
         "eval-at",
         Ty::List(&Ty::Count),
-        "further steps after which to evaluate, such as [1, 2, 5, 10, 20, 50]",
-    )
-    .min(1.0),
+        "further steps after which to evaluate, such as [1, 2, 5, 10, 20, 50]; 0: before the first one",
+    ),
     Field::new("update", Ty::Kind(&[Room::Update]), "how gradients become new weights").or_standard(),
     Field::new("stream", Ty::Map(&Ty::Table(STREAM)), "data or rollouts, each with its objectives")
         .required(),
@@ -132,7 +153,11 @@ const TRAIN: &[Field] = &[
         "other models that the stage needs: reference, teacher, critic",
     ),
     Field::new("controller", Ty::Map(&Ty::Kind(&[Room::Controller])), "what changes the stage while it runs"),
-    Field::new("probe", Ty::Map(&Ty::Kind(&[Room::Probe])), "readings while training"),
+    Field::new("probe", Ty::Map(&Ty::Kind(&[Room::Probe])), "readings of the batches that it trains on"),
+    Field::new("probe-every", Ty::Every, "how often the probes read; absent: only at `probe-at`"),
+    Field::new("probe-at", Ty::List(&Ty::Count), "further steps at which the probes read, such as [1, 2, 5, 10]")
+        .min(1.0),
+    CLAMPS,
     Field::new("eval", Ty::Table(EVAL), "what to measure at `eval-every` and at the end"),
 ];
 
@@ -152,15 +177,61 @@ const LORA: &[Field] = &[
     .aliases(&["target-modules", "lora-target-modules"]),
     Field::new("rslora", Ty::Bool, "multiply by alpha / √r instead (Kalajdzievski 2023)")
         .or("false")
-        .aliases(&["use-rslora"])
-        .renamed(&[
-            ("dropout", "leave it out: without it the sampler's log-probs are the trainer's"),
-            ("lora-dropout", "leave it out: without it the sampler's log-probs are the trainer's"),
-        ]),
+        .aliases(&["use-rslora"]),
+    Field::new("dropout", Ty::Float, "share of an adapter's input that is dropped in training; 0 with rollouts")
+        .or("0.0")
+        .min(0.0)
+        .below(1.0)
+        .aliases(&["lora-dropout"]),
 ];
 
 const EVAL_STAGE: &[Field] =
-    &[ID, ABOUT, FROM, CONTEXT, Field::new("eval", Ty::Table(EVAL), "what to measure").required()];
+    &[ID, ABOUT, FROM, CONTEXT, CLAMPS, Field::new("eval", Ty::Table(EVAL), "what to measure").required()];
+
+const CLAMPS: Field = Field::new(
+    "clamp",
+    Ty::Map(&Ty::Table(CLAMP)),
+    "activations that are held at something else, in training and in the evaluation of gold text",
+);
+
+const CLAMP: &[Field] = &[
+    Field::new("site", Ty::Str, "where, such as blocks.0.attn.pattern").required(),
+    Field::new("heads", Ty::List(&Ty::Count), "which heads; absent: all"),
+    Field::new("positions", Ty::List(&Ty::Count), "which positions, from 0; absent: all"),
+    Field::new("value", Ty::Variants(CLAMP_VALUE), "what stands there instead").required(),
+    Field::new("on", Ty::Bool, "whether it holds from the beginning; a controller may turn it").or("true"),
+];
+
+const CLAMP_VALUE: &[Variant] = &[
+    Variant {
+        name: "fill",
+        doc: "one number",
+        fields: &[Field::new("number", Ty::Float, "which").or("0.0")],
+    },
+    Variant {
+        name: "back",
+        doc: "a pattern: every position attends to the one so many before it",
+        fields: &[Field::new("by", Ty::Count, "how many").or("1")],
+    },
+    Variant {
+        name: "induction",
+        doc: "a pattern: every position attends to those right behind an earlier occurrence of its own token",
+        fields: &[],
+    },
+    Variant {
+        name: "earlier",
+        doc: "what an earlier site holds so many positions before",
+        fields: &[
+            Field::new("of", Ty::Str, "the site").required(),
+            Field::new("back", Ty::Count, "how many positions").or("1"),
+        ],
+    },
+    Variant {
+        name: "copied",
+        doc: "logits: ln of the attention that a pattern gives to each token",
+        fields: &[Field::new("of", Ty::Str, "the pattern's site").required()],
+    },
+];
 
 const STREAM: &[Field] = &[
     Field::new(
@@ -215,4 +286,10 @@ const EVAL: &[Field] = &[
         "how replies are generated; absent: the likeliest token",
     ),
     Field::new("metric", Ty::OneOrMany(&Ty::Kind(&[Room::Metric])), "absent: what fits the data").or("[]"),
+    Field::new(
+        "probe",
+        Ty::OneOrMany(&Ty::Kind(&[Room::Probe])),
+        "what else to read while the model reads gold text",
+    )
+    .or("[]"),
 ];

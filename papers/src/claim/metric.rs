@@ -3,6 +3,7 @@
 //! | name | what | one number or a curve |
 //! |---|---|---|
 //! | `STAGE/SET/exact_match`, `…/loss`, `…/bits_per_byte`, `…/answered`, `…/cut_off`, `…/reply_tokens`, `…/preferred` | the held-out set `SET` after the stage | a number |
+//! | `STAGE/SET/NAME`, `STAGE/eval/SET/NAME` | a reading of a probe that the stage's `eval` lists, such as `top1` | a number, a curve |
 //! | `STAGE/eval/SET/exact_match`, `…/loss`, `…/bpb`, `…/reply_tokens`, `…/preferred` | the same every `eval-every` steps, and at those of `eval-at` | a curve |
 //! | `STAGE/NAME`, such as `train/loss`, `rl/reward`, `rl/completions/mean_length` | any line of the stage's metrics.jsonl | a curve |
 //! | `STAGE/ledger/WHAT`, `ledger/WHAT`: `steps`, `tokens`, `generated_tokens`, `flops`, `seconds` | what the stage, or all of them, took | a number |
@@ -16,6 +17,8 @@ use regimen_recipe::{Node, Resolved, did_you_mean};
 pub enum Metric {
     /// Of a held-out set after a stage.
     Score(String, String, Score),
+    /// What a probe read of a held-out set after a stage.
+    Probed(String, String, String),
     /// A line of a stage's metrics.
     Curve(String, String),
     /// What a stage, or the whole run, took.
@@ -115,6 +118,12 @@ impl Metric {
                 Ok(Self::Curve((*stage).to_owned(), rest.join("/")))
             }
             [set, what] if sets.iter().any(|known| known == set) => {
+                let probes = node.opt_table("eval").is_some_and(|eval| !eval.list("probe").is_empty());
+                if probes && named(&SCORES, what).is_none() {
+                    let words = [stage, set, what].map(|word| (*word).to_owned());
+                    let [stage, set, what] = words;
+                    return Ok(Self::Probed(stage, set, what));
+                }
                 let score = named(&SCORES, what).ok_or_else(|| {
                     let names: Vec<&str> = SCORES.iter().map(|(name, _)| *name).collect();
                     other("a held-out set", what, &names)
@@ -177,6 +186,7 @@ impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Score(stage, set, score) => write!(f, "{stage}/{set}/{}", name_of(&SCORES, score)),
+            Self::Probed(stage, set, name) => write!(f, "{stage}/{set}/{name}"),
             Self::Curve(stage, name) => write!(f, "{stage}/{name}"),
             Self::Ledger(None, sum) => write!(f, "ledger/{}", name_of(&SUMS, sum)),
             Self::Ledger(Some(stage), sum) => write!(f, "{stage}/ledger/{}", name_of(&SUMS, sum)),

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use regimen_base::{Key, Result};
+use regimen_core::Clamps;
 use regimen_core::build::micro_batch_tokens;
 use regimen_core::feed::{DataFeed, Judges, RolloutFeed, Supply};
 use regimen_core::generate::Generator;
 use regimen_core::model::Model;
 use regimen_core::objective::{Objective, Weighted};
+use regimen_core::probe::Periods;
 use regimen_core::reward::Weighted as WeightedReward;
 use regimen_core::rollout::{Settings, SingleTurn};
 use regimen_core::run::Clock;
@@ -146,6 +148,9 @@ impl Training {
             schedule: Box::new(Shaped { warmup: Warmup::Steps(0), floor: 0.0, shape: Shape::Constant }),
             lr,
             max_grad_norm: clip,
+            clamps: Clamps::default(),
+            probes: Vec::new(),
+            probe_periods: Periods::default(),
             controllers: Vec::new(),
             knobs: Knobs::default(),
             counters: Counters::default(),

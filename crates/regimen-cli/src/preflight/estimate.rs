@@ -7,6 +7,8 @@ use super::load::{Load, Work};
 pub struct Memory {
     /// Weights, their gradient and the copy of it that the optimiser reads.
     pub weights: u64,
+    /// Freed memory of reading the model, which the allocator keeps.
+    pub reading: u64,
     /// The optimiser's moments.
     pub optimizer: u64,
     /// Frozen copies of other models.
@@ -39,6 +41,7 @@ impl Memory {
     pub fn parts(&self) -> impl Iterator<Item = Share> {
         [
             ("weights and gradients", self.weights),
+            ("reading the model", self.reading),
             ("optimiser", self.optimizer),
             ("other models", self.casts),
             ("activations", self.activations),
@@ -63,38 +66,57 @@ pub fn memory(load: &Load) -> Memory {
     let trains = load.steps > 0;
     let mut memory = Memory {
         weights: if trains { weights + 2 * trained } else { weights },
-        casts: load.casts as u64 * weights,
+        casts: load.casts as u64 * (weights + packed(load) / 2),
         rest: PROGRAM + load.data_bytes,
         ..Memory::default()
     };
+    if load.loaded {
+        // the file and its numbers, and the net before its adapters
+        memory.reading = if load.shape.lora.is_some() { 3 * weights } else { 2 * weights };
+    }
     if trains {
         memory.optimizer = 2 * trained;
         memory.activations = activations(load);
         // weights and moments, as they are and as bytes of a file
         memory.checkpoint = weights + 4 * trained;
     }
-    if load.decodes() {
+    if load.decodes() || load.replies {
         let shape = &load.shape;
         let row = 2 * shape.layers * shape.kv_heads * shape.head_dim;
-        memory.cache = weights + F32 * (load.slots * load.longest * row) as u64;
+        // a decoder of its own, with the head packed and the embedding as it is
+        memory.cache = weights + packed(load) / 2 + F32 * (load.slots * load.longest * row) as u64;
     }
     memory
 }
 
-/// Kept by every layer for each token: its input, two norms, queries, keys, values, attention's output, the feed-forward
-/// part's inner values. The backward pass writes half as much again; besides, there is a chunk of the logits.
+/// What the engine holds for the tokens of a pass. Every layer keeps what enters it; and, unless that is computed again,
+/// its middle, queries, keys, values, attention's output and the feed-forward part's inner values. The gradients of the
+/// residual stream are whole, those inside a layer belong to a chunk of the tokens. Of the logits up to 32 MiB are kept,
+/// with their gradients. Packed matrices: the head for either direction, and one layer.
 fn activations(load: &Load) -> u64 {
-    let shape = &load.shape;
-    let inner = shape.heads * shape.head_dim;
-    let layer = 8 * shape.width + 4 * inner + 3 * shape.ffn;
+    let s = &load.shape;
+    let raw = if s.qk_norm { s.q_width() + s.kv_width() } else { 0 };
+    let inside = s.width + s.qkv_width() + raw + s.q_width() + s.heads + s.inner_width();
+    let layers = if load.checkpointing { 1 } else { s.layers };
+    let kept = (s.layers + 1) * s.width + layers * inside;
     let tokens = load.pass_tokens();
-    let logits = tokens.min(1024) * shape.vocab as u64;
-    let kept = tokens * (shape.layers * layer + 4 * shape.width) as u64;
-    F32 * (kept + kept / 2 + 2 * logits)
+    let chunk = tokens.min(CHUNK_TOKENS) * 3 * (inside + s.ffn + 5 * s.width) as u64;
+    let logits = 2 * (tokens * s.vocab as u64).min(1 << 23);
+    F32 * (tokens * (kept + 4 * s.width) as u64 + chunk + logits) + packed(load)
 }
 
-/// Floating-point operations of the whole stage: 6 a parameter and trained token, 2 a parameter and token that is only
-/// read or written, and what attention adds.
+/// Tokens whose gradients are inside of a layer at once, about.
+const CHUNK_TOKENS: u64 = 512;
+
+/// Bytes of the matrices that a pass has packed: the head for either direction, and one layer.
+fn packed(load: &Load) -> u64 {
+    let s = &load.shape;
+    let layer = s.width * (s.qkv_width() + s.q_width() + s.inner_width() + s.ffn);
+    F32 * (2 * s.vocab * s.width + layer) as u64
+}
+
+/// Floating-point operations of the whole stage: 4 a parameter and trained token, 2 more for one that trains, 2 a parameter
+/// and token that is only read or written, and what attention adds.
 pub fn flops(load: &Load) -> Work<f64> {
     let parameters = load.parameters() as f64;
     let shape = &load.shape;
@@ -103,7 +125,8 @@ pub fn flops(load: &Load) -> Work<f64> {
     let attention = 2.0 * inner * load.mean_length;
     let casts = load.casts as f64 * 2.0;
     Work {
-        trained: load.work.trained * ((6.0 + casts) * parameters + 3.0 * attention),
+        trained: load.work.trained
+            * ((4.0 + casts) * parameters + 2.0 * load.trained() as f64 + 3.0 * attention),
         generated: load.work.generated * (2.0 * parameters + attention),
     }
 }
@@ -136,7 +159,8 @@ mod tests {
         (load.slots, load.longest) = (64, 100);
         let m = memory(&load);
         let (row, rows) = (2 * load.shape.layers * load.shape.kv_heads * load.shape.head_dim, 64 * 100);
-        assert_eq!((m.casts, m.cache), (weights, weights + (4 * rows * row) as u64));
+        let head = packed(&load) / 2;
+        assert_eq!((m.casts, m.cache), (weights + head, weights + head + (4 * rows * row) as u64));
         assert_eq!(m.total(), m.parts().map(|p| p.bytes).sum::<u64>());
     }
 
@@ -160,6 +184,16 @@ mod tests {
             memory(&wide).activations > memory(&small).activations,
             "a full pass is larger than a small batch"
         );
+    }
+
+    #[test]
+    fn checkpointing_takes_less() {
+        let whole = load();
+        let again = Load { checkpointing: true, ..whole.clone() };
+        let tokens = F32 * whole.pass_tokens();
+        // the middle, queries, keys, values, attention's output and log-sums, gate and up: of two layers out of three
+        let inside = (96 + 3 * 96 + 96 + 4 + 2 * 256) as u64;
+        assert_eq!(memory(&whole).activations - memory(&again).activations, 2 * tokens * inside);
     }
 
     #[test]

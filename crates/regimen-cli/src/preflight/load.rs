@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use regimen_base::{Result, Split};
+use regimen_core::Clamps;
 use regimen_core::build::{Builder, micro_batch_tokens};
+use regimen_core::evaluate::Set;
 use regimen_core::feed::{DataFeed, RolloutFeed, prompt_tokens};
 use regimen_core::model::{Model, Outline};
 use regimen_core::registry::{BuildCx, Registry, build};
 use regimen_core::run::{Disk, Origin};
-use regimen_core::stage::Feed;
+use regimen_core::stage::{Feed, Stage};
 use regimen_data::{Body, Example, ExampleId, Files, Role, Source, Tokenizer};
 use regimen_kernels::Layout;
 use regimen_nn::hf::Family;
-use regimen_nn::{Arch, Device, Positions, Shape, build as build_net};
+use regimen_nn::{Arch, Device, Positions, Shape, Taps, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan, Start};
 
 use super::data::{self, Findings, Level, Shown};
@@ -43,8 +45,14 @@ pub struct Load {
     pub step_tokens: f64,
     /// Tokens in one pass at the most.
     pub micro_batch_tokens: usize,
+    /// Whether activations are computed again in the backward pass.
+    pub checkpointing: bool,
     /// Mean length of a row in tokens.
     pub mean_length: f64,
+    /// Whether the net comes from files.
+    pub loaded: bool,
+    /// Whether replies are drawn to be judged.
+    pub replies: bool,
     /// Other models.
     pub casts: usize,
     /// Rows decoded side by side.
@@ -123,7 +131,8 @@ pub fn examine_and_keep(
     let _ = (resolved.root().opt_str("name"), resolved.root().opt_str("about"));
     let mut loads = Vec::new();
     for (node, plan) in resolved.stages().iter().zip(&resolved.plan().stages) {
-        let _ = (node.opt_str("id"), node.opt_str("about"));
+        // `from` is a matter of the plan
+        let _ = (node.opt_str("id"), node.opt_str("about"), node.opt_str("from"));
         loads.push(known.stage(node, plan).map_err(|e| e.within(format!("stage `{}`", plan.id)))?);
     }
     let Known { mut findings, trained, held_out, shown, .. } = known;
@@ -168,8 +177,9 @@ impl Known<'_> {
         for (_, from) in &plan.casts {
             self.start(from)?;
         }
+        Taps::new(Clamps::of(node).all()).check(&outline.shape).map_err(|e| e.within(node.origin()))?;
         self.ends.insert(plan.id.clone(), outline.clone());
-        let load = if node.kind() == "eval" {
+        let mut load = if node.kind() == "eval" {
             Self::idle(plan, &outline)
         } else {
             self.training(node, plan, &outline)?
@@ -178,6 +188,7 @@ impl Known<'_> {
         written_and_empty(node, eval);
         if let Some(eval) = eval {
             let evaluation = self.builder.evaluation(eval, &outline.tokenizer, &outline.shape)?;
+            load.replies = evaluation.sets.iter().any(draws_replies);
             self.held_out.extend(evaluation.sets.into_iter().map(|set| set.source));
         }
         Ok(load)
@@ -191,10 +202,13 @@ impl Known<'_> {
             work: Work::default(),
             step_tokens: 0.0,
             micro_batch_tokens: micro_batch_tokens(&outline.shape),
+            checkpointing: false,
             mean_length: 0.0,
+            loaded: !matches!(plan.from, Start::Model),
+            replies: false,
             casts: 0,
             slots: SLOTS,
-            longest: outline.shape.max_positions,
+            longest: outline.shape.max_positions.min(REPLY),
             data_bytes: 0,
         }
     }
@@ -216,13 +230,15 @@ impl Known<'_> {
         let stops = self.findings.count(Level::Error) > 0;
         let mut load = Load {
             steps: stage.total,
+            loaded: loaded || !matches!(plan.from, Start::Model),
             casts: node.map("cast").len(),
             slots: 0,
             longest: 0,
             micro_batch_tokens: node
                 .opt_usize("micro-batch-tokens")
                 .unwrap_or_else(|| micro_batch_tokens(&outline.shape)),
-            data_bytes: data_bytes(node)?,
+            checkpointing: node.opt_bool("gradient-checkpointing").unwrap_or(false),
+            data_bytes: data_bytes(node)? + ROW_BYTES * rows_of(&stage),
             ..Self::idle(plan, outline)
         };
         let steps = stage.total as f64;
@@ -299,13 +315,23 @@ fn written_and_empty(stage: &Node, eval: Option<&Node>) {
         }
     }
     if let Some(eval) = eval {
-        skip_empty(eval, &["metric"]);
+        skip_empty(eval, &["metric", "probe"]);
     }
 }
 
 /// Whether a piece has a field of this name; kinds are added without this crate knowing them.
 fn declares(node: &Node, field: &str) -> bool {
     node.spec().is_some_and(|spec| spec.fields.iter().any(|f| f.name == field))
+}
+
+/// A prompt and its reply in an evaluation, about, in tokens. Longer rows take memory only when they come.
+const REPLY: usize = 512;
+
+/// Whether a set has prompts whose replies can be judged.
+fn draws_replies(set: &Set) -> bool {
+    let first = || set.source.get(0, Split::Eval).ok();
+    let judged = |e: Example| matches!(e.body, Body::Messages(_)) && set.judges.can_judge(&e);
+    set.source.len(Split::Eval) != Some(0) && first().is_some_and(judged)
 }
 
 /// A net that reads and writes the same tokens, and is as small as can be.
@@ -380,14 +406,36 @@ fn gold_reply(feed: &RolloutFeed, example: &Example, prompt: usize) -> Result<Op
     Ok(Some(feed.template.tokenize(messages)?.len().saturating_sub(prompt)))
 }
 
-/// Bytes of the files that a stage's streams read; they are held in memory.
+/// What is kept of a row of a file: where it lies.
+const ROW_BYTES: u64 = 40;
+
+/// Rows of the files of all streams.
+fn rows_of(stage: &Stage) -> u64 {
+    let supply = |feed: &Feed| match feed {
+        Feed::Data(feed) => feed.supply.catalogue.total(Split::Train),
+        Feed::Rollout(feed) => feed.supply.catalogue.total(Split::Train),
+    };
+    stage.streams.iter().filter_map(|stream| supply(&stream.feed)).sum()
+}
+
+/// What a file of `bytes` takes beside its rows' places. Lines are read where they lie; of Parquet up to about 1 GiB of
+/// decoded row groups is kept; the rest is read as a whole.
+fn held(path: &std::path::Path, bytes: u64) -> u64 {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("jsonl" | "ndjson" | "txt" | "md" | "text") => 0,
+        Some("parquet") => (4 * bytes).min(1 << 30),
+        _ => bytes,
+    }
+}
+
+/// What the files of a stage's streams take in memory.
 fn data_bytes(stage: &Node) -> Result<u64> {
     let mut bytes = 0;
     for (_, stream) in stage.map("stream") {
         for data in stream.list("data").iter().filter(|d| d.room() == Some(Room::Data) && declares(d, "path"))
         {
             for file in Disk.list(std::path::Path::new(data.str("path")))? {
-                bytes += std::fs::metadata(&file).map_or(0, |m| m.len());
+                bytes += held(&file, std::fs::metadata(&file).map_or(0, |m| m.len()));
             }
         }
     }
@@ -429,12 +477,22 @@ pub mod tests {
             work: Work { trained: 100.0 * 4000.0, generated: 0.0 },
             step_tokens: 4000.0,
             micro_batch_tokens: 8192,
+            checkpointing: false,
             mean_length: 40.0,
+            loaded: false,
+            replies: false,
             casts: 0,
             slots: 0,
             longest: 0,
             data_bytes: 0,
         }
+    }
+
+    #[test]
+    fn a_file_of_lines_takes_no_memory() {
+        let held = |name: &str| held(std::path::Path::new(name), 1 << 40);
+        assert_eq!((held("a.jsonl"), held("b/a.txt"), held("a.parquet")), (0, 0, 1 << 30));
+        assert_eq!((held("a.json"), held("a.csv"), held("a")), (1 << 40, 1 << 40, 1 << 40));
     }
 
     #[test]

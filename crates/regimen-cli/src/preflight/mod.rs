@@ -33,7 +33,9 @@ pub fn must_fit(loads: &[Load], room: Room) -> Result<()> {
         parts.join(", "),
         number::bytes(total as f64)
     );
-    let remedy = if need.activations > need.total() / 2 {
+    let remedy = if let Some(way) = smaller(load, total) {
+        way
+    } else if need.activations > need.total() / 2 {
         format!("set a smaller `micro-batch-tokens` (now {}); results stay the same", load.micro_batch_tokens)
     } else if need.cache > need.total() / 2 {
         "make `max-new` of the rollout or `max-positions` of the model smaller".to_owned()
@@ -41,6 +43,33 @@ pub fn must_fit(loads: &[Load], room: Room) -> Result<()> {
         format!("make the model smaller: it has {} parameters", number::count(load.parameters() as f64))
     };
     Err(Error::new(Exit::Memory, what).remedy(remedy))
+}
+
+/// What makes a stage fit that does not change its results, if that is enough.
+fn smaller(load: &Load, total: u64) -> Option<String> {
+    let fits = |load: &Load| memory(load).total() <= total;
+    let with = |checkpointing, tokens| Load { checkpointing, micro_batch_tokens: tokens, ..load.clone() };
+    let halves: Vec<usize> =
+        std::iter::successors(Some(load.micro_batch_tokens), |n| (*n > 512).then_some(n / 2))
+            .skip(1)
+            .collect();
+    let (checkpointing, tokens) = (!load.checkpointing && load.steps > 0, load.micro_batch_tokens);
+    if checkpointing && fits(&with(true, tokens)) {
+        return Some(
+            "set `gradient-checkpointing = true`: then it fits, and results stay the same".to_owned(),
+        );
+    }
+    let fitting = |on: bool| halves.iter().copied().find(|&n| fits(&with(on, n)));
+    if let Some(tokens) = fitting(load.checkpointing) {
+        return Some(format!(
+            "set `micro-batch-tokens = {tokens}` (now {}): then it fits, and results stay the same",
+            load.micro_batch_tokens
+        ));
+    }
+    let tokens = fitting(true).filter(|_| checkpointing)?;
+    Some(format!(
+        "set `gradient-checkpointing = true` and `micro-batch-tokens = {tokens}`: then it fits, and results stay the same"
+    ))
 }
 
 /// A line for when other programs hold what the run needs.
@@ -64,6 +93,27 @@ mod tests {
     }
 
     #[test]
+    fn the_remedy_is_enough() {
+        let wide = Load { micro_batch_tokens: 1 << 17, step_tokens: 1e9, ..small() };
+        let least = |load: &Load| memory(load).total();
+        let again = Load { checkpointing: true, ..wide.clone() };
+        assert!(
+            smaller(&wide, least(&again))
+                .is_some_and(|r| r.starts_with("set `gradient-checkpointing = true`:"))
+        );
+        let half = Load { micro_batch_tokens: 1 << 16, ..wide.clone() };
+        let told = smaller(&wide, least(&again) - 1).expect("half is enough");
+        assert_eq!(told.contains("65536"), least(&half) < least(&again), "{told}");
+        let both = Load { checkpointing: true, micro_batch_tokens: 512, ..wide.clone() };
+        assert!(
+            smaller(&wide, least(&both)).is_some_and(|r| r.contains("`gradient-checkpointing = true` and"))
+        );
+        assert_eq!(smaller(&wide, least(&both) / 2), None);
+        let told = must_fit(&[wide], Room { total: Some(1 << 20), free: None }).expect_err("a mebibyte");
+        assert!(told.remedy.is_some());
+    }
+
+    #[test]
     fn what_is_too_large_is_refused_with_its_largest_part() {
         let small = small();
         let room = |total| Room { total: Some(total), free: None };
@@ -75,6 +125,7 @@ mod tests {
         assert!(error.what.contains("stage `a`") && error.what.contains("activations"), "{error}");
         let wide = Load { micro_batch_tokens: 1 << 20, step_tokens: 1e9, ..small };
         let error = must_fit(&[wide], room(1 << 30)).expect_err("too many tokens at once");
-        assert!(error.remedy.is_some_and(|r| r.contains("micro-batch-tokens` (now 1048576)")));
+        let remedy = error.remedy.expect("there is a way");
+        assert!(remedy.contains("micro-batch-tokens = ") && remedy.contains("(now 1048576)"), "{remedy}");
     }
 }

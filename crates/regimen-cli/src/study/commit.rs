@@ -31,7 +31,8 @@ pub fn committed(study: &Study) -> Result<(PathBuf, String)> {
     let loose: Vec<&str> = changed
         .lines()
         .filter_map(|line| line.get(3..))
-        .filter(|path| !path.ends_with("result.json") && !path.to_lowercase().ends_with(".md"))
+        .filter(|path| !["result.json", "effects.svg"].iter().any(|made| path.ends_with(made)))
+        .filter(|path| !path.to_lowercase().ends_with(".md"))
         .collect();
     if !loose.is_empty() {
         return Err(Error::usage(format!(

@@ -3,9 +3,9 @@
 use regimen_base::Result;
 use regimen_core::regimen::read_results;
 use regimen_core::run::report::{
-    ArmReport, ClaimReport, CurveFamily, Effect, Fact, Reply, StudyReport, Transcript,
+    ArmReport, ClaimReport, CurveFamily, Effect, Fact, Reply, StudyReport, Transcript, plot,
 };
-use regimen_papers::{Claims, Metric};
+use regimen_papers::{Claims, Metric, Record};
 use regimen_stats::Verdict;
 
 use super::jobs::{Job, Left};
@@ -51,6 +51,16 @@ pub fn report(
         recipe: jobs.first().map_or_else(String::new, |job| job.resolved.to_toml()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// The effects of a record as a picture that stands alone; empty where no claim has numbers.
+pub fn effects(record: &Record) -> String {
+    let mut parts = Vec::new();
+    claim("primary", &record.primary.says, &record.primary.verdict, &mut parts);
+    for other in &record.secondary {
+        claim("secondary", &other.says, &other.verdict, &mut parts);
+    }
+    plot(&parts)
 }
 
 fn headline(says: &str, verdict: &Verdict) -> String {
@@ -136,6 +146,7 @@ fn curves(claims: &Claims, jobs: &[Job]) -> Result<Vec<CurveFamily>> {
         for metric in metrics {
             match Metric::of(metric, &job.resolved) {
                 Ok(Metric::Curve(stage, name)) => add(stage, name),
+                Ok(Metric::Probed(stage, set, name)) => add(stage, format!("eval/{set}/{name}")),
                 // the same on the way there, where it was measured
                 Ok(Metric::Score(stage, set, _)) => add(stage, format!("eval/{set}/exact_match")),
                 _ => {}

@@ -99,6 +99,12 @@ pub fn cell(run: &RunDir, name: &str, recipe: &Resolved) -> Result<Option<Cell>>
             let result = results.iter().find(|result| result.name == set);
             Ok(result.and_then(|result| score_of(result, score)).map(Cell::Value))
         }
+        Metric::Probed(stage, set, name) => {
+            let Some(dir) = stage_of(run, &stage)? else { return Ok(None) };
+            let results = read_results(&dir)?.unwrap_or_default();
+            let result = results.iter().find(|result| result.name == set);
+            Ok(result.and_then(|result| result.probes.get(&name)).copied().map(Cell::Value))
+        }
         Metric::Curve(stage, name) => {
             let Some(dir) = stage_of(run, &stage)? else { return Ok(None) };
             let points = curve(&dir, &name)?;

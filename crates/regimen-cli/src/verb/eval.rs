@@ -58,7 +58,8 @@ impl Args {
             set.name.clone_from(data);
         }
         let mut generator = Generator::new(model.shape());
-        let mut subject = Subject { model: &mut model, generator: &mut generator, version: 0, go: &|| true };
+        let mut subject =
+            Subject { model: &mut model, generator: &mut generator, version: 0, clamps: &[], go: &|| true };
         let results = evaluation.run(&mut subject)?.unwrap_or_default();
         must_have_items(&results)?;
         let mut out = out::open();

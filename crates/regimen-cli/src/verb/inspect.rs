@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use regimen_base::{Error, Exit, Result};
-use regimen_core::model::Outline;
+use regimen_core::model::{Folder, Outline};
 use regimen_core::run::digest;
 use regimen_nn::gguf::Gguf;
 use regimen_nn::hf::{Found, TensorFile};

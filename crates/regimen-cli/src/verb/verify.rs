@@ -43,7 +43,7 @@ pub struct Args {
     /// Runs side by side [default: one a core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Write result.json into the paper's folder; recipe, claim and pieces must be committed
+    /// Write result.json and effects.svg into the paper's folder; recipe, claim and pieces must be committed
     #[arg(long, conflicts_with_all = ["seeds", "trial"])]
     record: bool,
     /// Where runs are kept
@@ -308,6 +308,7 @@ fn record(
     let path = folder.join("result.json");
     let text = serde_json::to_string_pretty(&record).map_err(|e| Error::failed(e.to_string()))?;
     write(&path, format!("{text}\n").as_bytes())?;
+    write(&folder.join("effects.svg"), page::effects(&record).as_bytes())?;
     tell(&format!("recorded in {}; `regimen papers` shows it after the next build", path.display()));
     Ok(())
 }

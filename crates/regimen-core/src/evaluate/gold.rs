@@ -1,11 +1,12 @@
 //! What the model makes of gold text: its loss, its bits per byte, and which side of a preference it finds likelier.
 
-use regimen_base::{Error, Result};
+use regimen_base::Result;
 use regimen_data::{Body, Example, ExampleId, Notes, Token, apply_all};
-use regimen_nn::{Inputs, Taps, Tokens, Want};
 
 use super::{Evaluation, Set, SetResult, Subject, Tally};
-use crate::picks::{Picks, Side, Unit, flat, micro_batches};
+use crate::objective::Readings;
+use crate::picks::{Picks, Side, Unit, micro_batches};
+use crate::probe::pass;
 
 /// Sums over the weighted tokens of one document.
 #[derive(Clone, Copy, Default)]
@@ -25,7 +26,9 @@ pub(super) fn read(
     result: &mut SetResult,
 ) -> Result<()> {
     let units = units(evaluation, set, examples, subject)?;
-    let Some(said) = said(&units, evaluation.micro_batch_tokens, subject)? else { return Ok(()) };
+    let mut readings = Readings::default();
+    let Some(said) = said(&units, evaluation, subject, &mut readings)? else { return Ok(()) };
+    result.probes = readings.values();
     if units.iter().any(|unit| unit.side.is_some()) {
         result.preferred = Some(preferred(&units, &said));
         return Ok(());
@@ -71,9 +74,14 @@ fn units(evaluation: &Evaluation, set: &Set, examples: &[Example], subject: &Sub
 }
 
 /// What the model says of each document; `None` when it was told not to go on.
-fn said(units: &[Unit], cap: usize, subject: &mut Subject) -> Result<Option<Vec<Said>>> {
+fn said(
+    units: &[Unit],
+    evaluation: &Evaluation,
+    subject: &mut Subject,
+    readings: &mut Readings,
+) -> Result<Option<Vec<Said>>> {
     let mut all = vec![Said::default(); units.len()];
-    for range in micro_batches(units, cap) {
+    for range in micro_batches(units, evaluation.micro_batch_tokens) {
         if !(subject.go)() {
             return Ok(None);
         }
@@ -82,12 +90,9 @@ fn said(units: &[Unit], cap: usize, subject: &mut Subject) -> Result<Option<Vec<
         if picks.is_empty() {
             continue;
         }
-        let (ids, starts) = flat(&units[range]);
-        let tokens = Tokens { ids: &ids, starts: &starts, picks: &picks.picks, temperature: 1.0 };
         let model = &mut *subject.model;
-        let out = model.net.forward(&Inputs::Tokens(tokens), Want::default(), &mut Taps::none())?;
-        let logp = out.logp.into_data().try_into_vec::<f32>();
-        let logp = logp.map_err(|e| Error::failed(format!("cannot read log-probs back: {e:?}")))?;
+        let net = model.net.as_mut();
+        let logp = pass(net, &units[range], &picks, subject.clamps, &evaluation.probes, readings)?;
         for ((pick, &unit), logp) in picks.picks.iter().zip(&picks.unit).zip(logp) {
             let one = &mut all[first + unit as usize];
             one.logp += f64::from(logp);

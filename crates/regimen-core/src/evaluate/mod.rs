@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use regimen_base::{Key, Result, Split};
 use regimen_data::{Body, Example, Source, Transform, prompt_of};
+use regimen_nn::Rule;
 use serde::{Deserialize, Serialize};
 
 use crate::feed::Judges;
 use crate::generate::Generator;
 use crate::model::Model;
+use crate::probe::Probe;
 use crate::rollout::Rollout;
 
 /// Right answers out of so many.
@@ -62,6 +64,9 @@ pub struct SetResult {
     /// Mean number of tokens that the model drew for a reply; what it was made to begin with does not count.
     #[serde(default)]
     pub reply_tokens: Option<f64>,
+    /// What the probes read of the gold text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub probes: BTreeMap<String, f64>,
     /// The first few replies.
     pub examples: Vec<Reply>,
 }
@@ -90,6 +95,8 @@ pub struct Evaluation {
     pub key: Key,
     /// Most tokens in a forward pass.
     pub micro_batch_tokens: usize,
+    /// What else is read of gold text.
+    pub probes: Vec<(String, Box<dyn Probe>)>,
 }
 
 /// How many replies are kept for reading.
@@ -103,6 +110,8 @@ pub struct Subject<'a> {
     pub generator: &'a mut Generator,
     /// Names the model's weights for the generator.
     pub version: u64,
+    /// Activations that are held. Decoding knows nothing of clamps, so that under any no replies are drawn.
+    pub clamps: &'a [Rule],
     /// Whether to go on: asked at every drawn token and every forward pass.
     pub go: &'a dyn Fn() -> bool,
 }
@@ -128,7 +137,10 @@ impl Evaluation {
             (0..count).map(|i| set.source.get(i, Split::Eval)).collect::<Result<_>>()?;
         let mut result = SetResult { name: set.name.clone(), ..SetResult::default() };
         gold::read(self, set, &examples, subject, &mut result)?;
-        if examples.iter().all(|e| matches!(e.body, Body::Messages(_))) && !examples.is_empty() {
+        // replies that nothing can judge are not drawn
+        let asked = examples.iter().all(|e| matches!(e.body, Body::Messages(_)))
+            && examples.iter().any(|e| set.judges.can_judge(e));
+        if asked && subject.clamps.is_empty() {
             replies::judge(self, set, examples, subject, &mut result)?;
         }
         Ok(result)

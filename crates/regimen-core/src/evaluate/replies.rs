@@ -16,7 +16,7 @@ pub(super) fn judge(
     subject: &mut Subject,
     result: &mut SetResult,
 ) -> Result<()> {
-    let Subject { model, generator, version, go } = subject;
+    let Subject { model, generator, version, go, .. } = subject;
     let template = ChatTemplate::of(&model.tokenizer)?;
     let mut prompts = Vec::new();
     for (i, example) in examples.into_iter().enumerate() {

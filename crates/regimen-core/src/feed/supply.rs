@@ -12,6 +12,11 @@ use regimen_data::{Draw, Sampler};
 pub struct Judges(pub Vec<Option<Arc<dyn Task>>>);
 
 impl Judges {
+    /// Whether there is something to judge a reply to this example by.
+    pub fn can_judge(&self, example: &Example) -> bool {
+        example.answer.is_some() || self.0.get(example.id.source as usize).is_some_and(Option::is_some)
+    }
+
     /// A task's verdict; for a row of a file, whether the reply is its `answer`; `None` where neither exists.
     pub fn judge(&self, example: &Example, reply: &str) -> Option<Judgement> {
         match self.0.get(example.id.source as usize).and_then(Option::as_ref) {

@@ -8,7 +8,7 @@ use regimen_nn::gguf::{self, Gguf, Store, Value};
 use regimen_nn::{Arch, Device, build};
 use serde_json::Value as Json;
 
-use super::{Model, Outline};
+use super::{Model, Outline, enough};
 
 impl Outline {
     /// Architecture and tokenizer of a GGUF file.
@@ -32,6 +32,10 @@ impl Model {
         let Outline { shape, tokenizer, family } = Outline::of_gguf(bytes)?;
         let file = Gguf::read(bytes)?;
         let config = gguf::read_config(&file)?;
+        // the sizes of tensors of unknown types were not checked
+        let known = file.tensors().values().filter(|t| t.kind().is_some());
+        let there = known.map(|t| t.shape.iter().product::<usize>()).sum();
+        enough(regimen_kernels::Layout::new(&shape).len(), there)?;
         let mut net = build(&Arch::Decoder(shape), device)?;
         gguf::read_weights(&file, &config, net.params_mut())?;
         Ok(Self { net, tokenizer, family, base: None })

@@ -5,7 +5,7 @@ use regimen_data::Tokenizer;
 use regimen_nn::Shape;
 use regimen_nn::hf::{Family, read_config};
 
-use super::{ReadFile, text};
+use super::{Folder, read_if_there, text};
 
 /// What is known of a model before its weights are read.
 #[derive(Clone)]
@@ -23,15 +23,15 @@ impl Outline {
     ///
     /// # Errors
     /// What is wrong with them, or that they do not fit together.
-    pub fn read(read: ReadFile) -> Result<Self> {
-        let config = text("config.json", read("config.json")?)?;
+    pub fn read(folder: &dyn Folder) -> Result<Self> {
+        let config = text("config.json", folder.read("config.json")?)?;
         let config = read_config(&config).map_err(|e| e.within("config.json"))?;
-        let json = read("tokenizer.json")?;
-        let settings = read("tokenizer_config.json").ok();
+        let json = folder.read("tokenizer.json")?;
+        let settings = read_if_there(folder, "tokenizer_config.json")?;
         let mut tokenizer =
             Tokenizer::from_json(&json, settings.as_deref()).map_err(|e| e.within("tokenizer.json"))?;
         if tokenizer.chat_template().is_none()
-            && let Ok(template) = read("chat_template.jinja")
+            && let Some(template) = read_if_there(folder, "chat_template.jinja")?
         {
             tokenizer = tokenizer.with_chat_template(&text("chat_template.jinja", template)?);
         }

@@ -61,9 +61,18 @@ fn files(model: &Model) -> Files {
     model.files().into_iter().collect()
 }
 
+impl Folder for Files {
+    fn has(&self, name: &str) -> bool {
+        self.contains_key(name)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        self.get(name).cloned().ok_or_else(|| Error::data(format!("there is no {name}")))
+    }
+}
+
 fn read(files: &Files) -> Result<Model> {
-    let missing = |name: &str| Error::data(format!("there is no {name}"));
-    Model::read(&|name| files.get(name).cloned().ok_or_else(|| missing(name)), &Device::cpu())
+    Model::read(files, &Device::cpu())
 }
 
 /// The same checkpoint with its tensors in two files and an index.
@@ -109,10 +118,53 @@ fn an_index_must_not_lead_outside() {
     }
 }
 
+/// Every cut of a file, or of a large one its beginning, its end and some between.
+fn cuts(length: usize) -> impl Iterator<Item = usize> {
+    (0..length)
+        .filter(move |cut| length <= 2000 || *cut < 200 || length - cut <= 200 || cut.is_multiple_of(997))
+}
+
+#[test]
+fn a_cut_at_any_byte_of_any_file_is_told() {
+    let targets = Projection::ALL.into_iter().collect();
+    let lora = Lora { rank: 2, alpha: 8.0, rslora: false, dropout: 0.0, targets };
+    let with = model().with_adapters(lora, Key::new(1)).expect("they fit");
+    for whole in [files(&with), sharded(files(&with))] {
+        assert!(read(&whole).is_ok());
+        for (name, bytes) in whole.iter().filter(|(name, _)| *name != "generation_config.json") {
+            // what a text ends with means nothing
+            let last = bytes.iter().rposition(|b| !b.is_ascii_whitespace()).expect("no file is empty");
+            for cut in cuts(last + 1) {
+                let mut files = whole.clone();
+                files.insert(name.clone(), bytes[..cut].to_vec());
+                let told = read(&files).err();
+                assert!(told.is_some_and(|e| !e.what.is_empty()), "{name} cut to {cut} of {}", bytes.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_configuration_beyond_the_weights_is_refused_before_room_is_made() {
+    for (key, value) in [("hidden_size", 1_u64 << 31), ("vocab_size", 1 << 31), ("num_hidden_layers", 4000)] {
+        let mut files = files(&model());
+        let mut config: Value = serde_json::from_slice(&files["config.json"]).expect("JSON");
+        config[key] = json!(value);
+        config["intermediate_size"] = json!(1 << 20);
+        files.insert("config.json".to_owned(), config.to_string().into_bytes());
+        let told = read(&files).err().expect("it is refused");
+        assert!(
+            told.what.contains("but the weights are") || told.what.contains("absurd"),
+            "{key}: {}",
+            told.what
+        );
+    }
+}
+
 #[test]
 fn adapters_come_back_bit_for_bit() {
     let targets = Projection::ALL.into_iter().collect();
-    let lora = Lora { rank: 4, alpha: 8.0, rslora: true, targets };
+    let lora = Lora { rank: 4, alpha: 8.0, rslora: true, dropout: 0.25, targets };
     let mut with = model().with_adapters(lora, Key::new(1)).expect("they fit");
     let at = with.net.params().layout().entries().iter().find(|e| e.path.ends_with("lora_B.weight"));
     let at = at.expect("it has").range.clone();

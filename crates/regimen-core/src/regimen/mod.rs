@@ -14,6 +14,7 @@ use regimen_nn::{Device, Net};
 use regimen_recipe::{Node, Resolved, StagePlan, Start};
 
 use crate::build::Builder;
+use crate::clamps::Clamps;
 use crate::evaluate::{SetResult, Subject};
 use crate::generate::Generator;
 use crate::model::Model;
@@ -198,7 +199,9 @@ impl Regimen<'_> {
             let mut model = self.start(&plan.from)?;
             self.observer.stage(&plan.id, 0, 0, model.parameters());
             let mut generator = Generator::new(model.shape());
-            return self.evaluate(node.table("eval"), &mut model, &mut generator, 0, dir);
+            let (model, generator, clamps) = (&mut model, &mut generator, Clamps::of(node).rules());
+            let subject = &mut Subject { model, generator, version: 0, clamps: &clamps, go: &|| true };
+            return self.evaluate(node.table("eval"), subject, dir);
         }
         Ok(Outcome::Complete)
     }
@@ -238,6 +241,7 @@ impl Regimen<'_> {
                         model: &mut stage.policy,
                         generator: &mut stage.generator,
                         version: stage.counters.step,
+                        clamps: &stage.clamps.rules(),
                         go: &|| true,
                     };
                     Ok(evaluation.run(&mut subject)?.unwrap_or_default())
@@ -258,8 +262,10 @@ impl Regimen<'_> {
         }
         if let Some(eval) = eval {
             let version = stage.counters.step;
+            let clamps = stage.clamps.rules();
             let Stage { policy, generator, .. } = &mut stage;
-            return self.evaluate(eval, policy, generator, version, dir);
+            let subject = &mut Subject { model: policy, generator, version, clamps: &clamps, go: &|| true };
+            return self.evaluate(eval, subject, dir);
         }
         Ok(Outcome::Complete)
     }
@@ -272,7 +278,7 @@ impl Regimen<'_> {
         newest: Option<&Checkpoint>,
     ) -> Result<(Stage, Option<u64>)> {
         let policy = match newest {
-            Some(checkpoint) => Model::read(&|name| checkpoint.read(name), self.device)?,
+            Some(checkpoint) => Model::read(checkpoint, self.device)?,
             None => self.builder().adapted(node, self.start(&plan.from)?)?,
         };
         let casts = self.casts(node, plan)?;
@@ -322,24 +328,20 @@ impl Regimen<'_> {
                 let checkpoint = dir.map(StageDir::newest).transpose()?.flatten().filter(Checkpoint::is_last);
                 let checkpoint = checkpoint
                     .ok_or_else(|| Error::failed(format!("stage `{id}` has no finished checkpoint")))?;
-                Model::read(&|name| checkpoint.read(name), self.device)
+                Model::read(&checkpoint, self.device)
             }
         }
     }
 
     /// Evaluates at a stage's end. Where it is interrupted nothing is written, and the resumed run begins it again.
-    fn evaluate(
-        &mut self,
-        eval: &Node,
-        model: &mut Model,
-        generator: &mut Generator,
-        version: u64,
-        dir: &StageDir,
-    ) -> Result<Outcome> {
+    fn evaluate(&mut self, eval: &Node, subject: &mut Subject, dir: &StageDir) -> Result<Outcome> {
+        let model = &*subject.model;
         let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
         let go = || !self.observer.interrupted();
         let part = regimen_kernels::span("evaluate");
-        let results = evaluation.run(&mut Subject { model, generator, version, go: &go })?;
+        let Subject { model, generator, version, clamps, .. } = subject;
+        let results =
+            evaluation.run(&mut Subject { model, generator, version: *version, clamps, go: &go })?;
         drop(part);
         let Some(results) = results else { return Ok(Outcome::Interrupted) };
         summary::write_results(self.dir, dir, &results)?;

@@ -124,7 +124,7 @@ impl Watch for Recorder<'_> {
     }
 
     fn wants_evaluation(&self, step: u64) -> bool {
-        due(self.periods.evaluation, step) || self.periods.at.contains(&step)
+        step > 0 && due(self.periods.evaluation, step) || self.periods.at.contains(&step)
     }
 
     fn evaluate(&mut self, stage: &mut Stage) -> Result<()> {
@@ -144,6 +144,8 @@ impl Watch for Recorder<'_> {
             if let Some(loss) = result.loss {
                 values.insert(format!("eval/{}/loss", result.name), loss);
             }
+            let probed = |(name, value): (&String, &f64)| (format!("eval/{}/{name}", result.name), *value);
+            values.extend(result.probes.iter().map(probed));
             if let Some(bits) = result.bits_per_byte {
                 values.insert(format!("eval/{}/bpb", result.name), bits);
             }

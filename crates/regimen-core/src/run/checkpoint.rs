@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use regimen_base::{Result, State};
 
-use super::commit::{Commit, damaged};
+use super::commit::{COMMITTED, Commit, damaged};
 use super::state_file::{STATE_FILE, read_state};
 use super::trouble::Told;
+use crate::model::Folder;
 
 /// A folder whose every file is what was saved.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checkpoint {
     folder: PathBuf,
     commit: Commit,
@@ -29,6 +30,19 @@ impl Checkpoint {
         let commit = Commit::read(folder)?;
         commit.verify(folder)?;
         Ok(Self { folder: folder.to_owned(), commit })
+    }
+
+    /// Whether `folder` was written as a checkpoint, and to its end.
+    pub fn is_committed(folder: &Path) -> bool {
+        folder.join(COMMITTED).is_file()
+    }
+
+    /// Opens `folder` by its record alone. Every file is compared with its digest when it is read.
+    ///
+    /// # Errors
+    /// When it was never committed, or its record was cut off or changed.
+    pub fn of_record(folder: &Path) -> Result<Self> {
+        Ok(Self { folder: folder.to_owned(), commit: Commit::read(folder)? })
     }
 
     /// Where it is.
@@ -74,5 +88,15 @@ impl Checkpoint {
     pub fn state(&self) -> Result<State> {
         let bytes = self.read(STATE_FILE)?;
         read_state(&bytes).map_err(|why| damaged(&self.folder, &format!("`{STATE_FILE}`: {why}")))
+    }
+}
+
+impl Folder for Checkpoint {
+    fn has(&self, name: &str) -> bool {
+        self.commit.files.contains_key(name)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        Self::read(self, name)
     }
 }

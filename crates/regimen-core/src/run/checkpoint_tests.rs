@@ -13,6 +13,7 @@ use super::fault::{Fault, FaultyDisk};
 use super::stage::names_in;
 use super::storage::{FileSystem, Storage};
 use super::*;
+use crate::model::Folder;
 
 fn state(of: u64) -> State {
     State::new().with("step", of).with_array("adam/m", vec![of as f32; 300])
@@ -138,6 +139,32 @@ fn a_cut_at_any_byte_of_any_file_is_detected() {
         }
         fs::write(folder.join(name), &whole).unwrap();
         Checkpoint::open(&folder).unwrap();
+    }
+}
+
+#[test]
+fn a_checkpoint_that_a_recipe_starts_from_is_compared_as_it_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let run = root.path().join("run");
+    assert!(Origin::find(&run.to_string_lossy()).is_err());
+    let run_dir = RunDir::create(&run).unwrap();
+    let told = Origin::find(&run.to_string_lossy()).unwrap_err();
+    assert!(told.what.contains("has no checkpoint yet"), "{told}");
+    save(&run_dir, 10, 1, false).unwrap();
+    let folder = save(&run_dir, 20, 2, true).unwrap().folder().to_owned();
+    for name in [&run, &folder] {
+        let origin = Origin::find(&name.to_string_lossy()).unwrap();
+        assert_eq!(origin.path(), folder);
+        assert_eq!(origin.read("config.json").unwrap(), b"{\"content\":2}");
+        assert!(!origin.has("tokenizer.json") && origin.read("tokenizer.json").is_err());
+    }
+    let origin = Origin::find(&folder.to_string_lossy()).unwrap();
+    let whole = fs::read(folder.join("config.json")).unwrap();
+    for length in 0..whole.len() {
+        fs::write(folder.join("config.json"), &whole[..length]).unwrap();
+        assert!(origin.has("config.json"));
+        assert!(origin.read("config.json").unwrap_err().what.contains("not those that were saved"));
+        assert!(Origin::find(&run.to_string_lossy()).is_err(), "the newest checkpoint is damaged");
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) const COMMITTED: &str = "COMMITTED";
 const VERSION: u32 = 1;
 
 /// The record. It holds no time, so that equal checkpoints are equal bytes.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Commit {
     version: u32,
@@ -28,7 +28,7 @@ pub(super) struct Commit {
 }
 
 /// What one file must be.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileDigest {
     pub(super) blake3: String,

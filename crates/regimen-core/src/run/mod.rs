@@ -27,6 +27,8 @@ mod episodes;
 #[cfg(test)]
 mod fault;
 mod host;
+#[cfg(feature = "hub")]
+mod hub;
 mod journal;
 mod lock;
 mod manifest;

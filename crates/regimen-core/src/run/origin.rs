@@ -1,4 +1,4 @@
-//! Where a model comes from: a folder in Hugging Face's layout, a GGUF file, or a name in the hub's local cache.
+//! Where a model comes from: a folder in Hugging Face's layout, a run, a GGUF file, or a name in the hub's local cache.
 //!
 //! A folder is read as it lies: a file that leads out of it by a link is refused. The cache's own links, from
 //! `snapshots/…` to `blobs/…`, are what they should be.
@@ -10,14 +10,18 @@ use regimen_base::{Error, Result};
 use regimen_nn::Device;
 use serde_json::Value;
 
+use super::checkpoint::Checkpoint;
+use super::directory::RunDir;
 use super::trouble::Told;
-use crate::model::{ADAPTER_CONFIG, Model, Outline};
+use crate::model::{ADAPTER_CONFIG, Folder, Model, Outline};
 
 /// Where a model comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// A folder with `config.json`, or a PEFT folder with `adapter_config.json`.
     Folder(PathBuf),
+    /// A checkpoint of a run: every file is compared with its digest when it is read.
+    Checkpoint(Checkpoint),
     /// A GGUF file.
     Gguf(PathBuf),
 }
@@ -37,7 +41,7 @@ impl Origin {
     fn find_in(name: &str, caches: &[PathBuf]) -> Result<Self> {
         let path = Path::new(name);
         if path.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
+            return Self::folder(path);
         }
         if path.is_file() {
             return Self::file(path);
@@ -48,15 +52,34 @@ impl Origin {
             ));
         };
         let found = caches.iter().find_map(|cache| snapshot(cache, org, model, revision));
-        found.map(Self::Folder).ok_or_else(|| {
-            let looked: Vec<String> = caches.iter().map(|c| c.display().to_string()).collect();
-            Error::data(format!(
-                "{name} is neither a folder nor in the hub's local cache ({}); nothing is downloaded here",
-                looked.join(", ")
-            ))
-            .remedy(format!(
-                "download it with `hf download {org}/{model}`, set HF_HOME or HF_HUB_CACHE to where it lies, or name a folder"
-            ))
+        if let Some(folder) = found {
+            return Ok(Self::Folder(folder));
+        }
+        if let Some(folder) = download(caches, (org, model, revision))? {
+            return Ok(Self::Folder(folder));
+        }
+        let looked: Vec<String> = caches.iter().map(|c| c.display().to_string()).collect();
+        let what = format!(
+            "{name} is neither a folder nor in the hub's local cache ({}); nothing is downloaded here",
+            looked.join(", ")
+        );
+        Err(Error::data(what).remedy(format!(
+            "download it with `hf download {org}/{model}`, set HF_HOME or HF_HUB_CACHE to where it lies, or name a folder"
+        )))
+    }
+
+    /// A folder as it lies, a checkpoint of a run, or a run's newest one.
+    fn folder(path: &Path) -> Result<Self> {
+        if Checkpoint::is_committed(path) {
+            return Checkpoint::of_record(path).map(Self::Checkpoint);
+        }
+        if !path.join("stages").is_dir() || path.join("config.json").exists() {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        let newest = RunDir::view(path)?.newest()?;
+        newest.map(|(_, checkpoint)| Self::Checkpoint(checkpoint)).ok_or_else(|| {
+            let what = format!("the run {} has no checkpoint yet", path.display());
+            Error::data(what).remedy("wait for its first one, or name another model")
         })
     }
 
@@ -73,6 +96,7 @@ impl Origin {
     pub fn path(&self) -> &Path {
         match self {
             Self::Folder(path) | Self::Gguf(path) => path,
+            Self::Checkpoint(checkpoint) => checkpoint.folder(),
         }
     }
 
@@ -81,32 +105,19 @@ impl Origin {
     /// # Errors
     /// When that model cannot be found.
     pub fn paths(&self) -> Result<Vec<PathBuf>> {
-        let mut paths = vec![self.path().to_owned()];
-        let mut base = self.base()?;
-        while let Some(origin) = base.filter(|_| paths.len() <= DEEPEST) {
-            paths.push(origin.path().to_owned());
-            base = origin.base()?;
-        }
-        Ok(paths)
+        let bases = self.bases()?;
+        Ok(std::iter::once(self).chain(&bases).map(|origin| origin.path().to_owned()).collect())
     }
 
-    /// One file of a folder.
-    ///
-    /// # Errors
-    /// When it is missing, cannot be read, or leads out of the folder.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let Self::Folder(folder) = self else {
-            return Err(Error::data(format!("{} is one file and holds no `{name}`", self.path().display())));
-        };
-        let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-        let path = folder.join(name);
-        if !path.exists() || !plain {
-            return Err(Error::data(format!("there is no file {}", path.display())).remedy(
-                "name a folder in Hugging Face's layout: config.json, model.safetensors, tokenizer.json",
-            ));
+    /// The model that its adapters belong to, and so on.
+    fn bases(&self) -> Result<Vec<Self>> {
+        let mut bases = Vec::new();
+        let mut base = self.base()?;
+        while let Some(origin) = base.filter(|_| bases.len() < DEEPEST) {
+            base = origin.base()?;
+            bases.push(origin);
         }
-        inside(folder, &path)?;
-        fs::read(&path).told("read", &path)
+        Ok(bases)
     }
 
     /// Architecture and tokenizer.
@@ -114,11 +125,9 @@ impl Origin {
     /// # Errors
     /// What is wrong with the files.
     pub fn outline(&self) -> Result<Outline> {
-        let last =
-            self.paths()?.pop().map(|path| if path.is_dir() { Self::Folder(path) } else { Self::Gguf(path) });
-        match last.as_ref().unwrap_or(self) {
+        match self.bases()?.last().unwrap_or(self) {
             Self::Gguf(path) => fs::read(path).told("read", path).and_then(|bytes| Outline::of_gguf(&bytes)),
-            folder @ Self::Folder(_) => Outline::read(&|name| folder.read(name)),
+            folder => Outline::read(folder),
         }
         .map_err(|e| e.within(self.path().display().to_string()))
     }
@@ -135,25 +144,21 @@ impl Origin {
     }
 
     fn model_below(&self, device: &Device, depth: usize) -> Result<Model> {
-        let read = |name: &str| self.read(name);
         match self {
             Self::Gguf(path) => Model::read_gguf(&fs::read(path).told("read", path)?, device),
-            Self::Folder(_) => match self.base()? {
+            _ => match self.base()? {
                 Some(_) if depth == 0 => {
                     Err(Error::data("adapters of adapters of adapters lead in a circle"))
                 }
-                Some(base) => {
-                    base.model_below(device, depth - 1)?.adapted(&self.read(ADAPTER_CONFIG)?, &read)
-                }
-                None => Model::read(&read, device),
+                Some(base) => base.model_below(device, depth - 1)?.adapted(&self.read(ADAPTER_CONFIG)?, self),
+                None => Model::read(self, device),
             },
         }
     }
 
     /// The model that a PEFT folder belongs to; `None` for a folder that has its own.
     fn base(&self) -> Result<Option<Self>> {
-        let has = |name: &str| self.path().join(name).is_file();
-        if has("config.json") || !has(ADAPTER_CONFIG) {
+        if self.has("config.json") || !self.has(ADAPTER_CONFIG) {
             return Ok(None);
         }
         let config: Value = serde_json::from_slice(&self.read(ADAPTER_CONFIG)?)
@@ -168,6 +173,36 @@ impl Origin {
     }
 }
 
+impl Folder for Origin {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            // a link that leads nowhere is there: reading it tells
+            Self::Folder(folder) => folder.join(name).symlink_metadata().is_ok(),
+            Self::Checkpoint(checkpoint) => checkpoint.has(name),
+            Self::Gguf(_) => false,
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let folder = match self {
+            Self::Folder(folder) => folder,
+            Self::Checkpoint(checkpoint) => return checkpoint.read(name),
+            Self::Gguf(path) => {
+                return Err(Error::data(format!("{} is one file and holds no `{name}`", path.display())));
+            }
+        };
+        let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let path = folder.join(name);
+        if !path.exists() || !plain {
+            return Err(Error::data(format!("there is no file {}", path.display())).remedy(
+                "name a folder in Hugging Face's layout: config.json, model.safetensors, tokenizer.json",
+            ));
+        }
+        inside(folder, &path)?;
+        fs::read(&path).told("read", &path)
+    }
+}
+
 /// Where the hub's own tools keep what they downloaded, in the order they look.
 fn hub_caches(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Vec<PathBuf> {
     let given = |key: &str| variable(key).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -177,6 +212,21 @@ fn hub_caches(variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Vec<Path
     let home = given("HF_HOME").or_else(|| Some(given("XDG_CACHE_HOME")?.join("huggingface")));
     let home = home.or_else(|| Some(given("HOME")?.join(".cache/huggingface")));
     home.into_iter().map(|home| home.join("hub")).collect()
+}
+
+/// Fetches a model that is in no cache, where this build can and the environment lets it.
+#[cfg(feature = "hub")]
+fn download(caches: &[PathBuf], name: (&str, &str, &str)) -> Result<Option<PathBuf>> {
+    let hub = super::hub::Hub::of_environment(&|key| std::env::var(key).ok());
+    let (Some(hub), Some(cache)) = (hub, caches.first()) else { return Ok(None) };
+    let mut tell = |line: &str| eprintln!("downloading {line}");
+    hub.fetch(cache, name, &mut tell).map(Some)
+}
+
+#[cfg(not(feature = "hub"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
+fn download(_: &[PathBuf], _: (&str, &str, &str)) -> Result<Option<PathBuf>> {
+    Ok(None)
 }
 
 /// `org/name` or `org/name@revision`.
@@ -268,7 +318,12 @@ mod tests {
         write(&folder.join("inner/config.json"), "{}");
         std::os::unix::fs::symlink("../secret", folder.join("model.safetensors")).unwrap();
         std::os::unix::fs::symlink("inner/config.json", folder.join("config.json")).unwrap();
+        // a file that need not be there is not passed over when it may not be read
+        std::os::unix::fs::symlink("../secret", folder.join("adapter_config.json")).unwrap();
+        std::os::unix::fs::symlink("../nowhere", folder.join("chat_template.jinja")).unwrap();
         let origin = Origin::Folder(folder);
+        assert!(origin.has("adapter_config.json") && origin.read("adapter_config.json").is_err());
+        assert!(origin.has("chat_template.jinja") && origin.read("chat_template.jinja").is_err());
         assert!(origin.read("model.safetensors").unwrap_err().what.contains("leads out of the folder"));
         assert_eq!(origin.read("config.json").unwrap(), b"{}");
         for name in ["../secret", "/etc/hostname", "inner/../../secret"] {

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use burn::Tensor;
 use regimen_base::{Error, Result};
 use regimen_kernels::span;
-use regimen_nn::{Inputs, Net, Taps, Tokens, Want};
+use regimen_nn::{Inputs, Net, Rule, Taps, Tokens, Want};
 
 use crate::objective::{Fold, LossCx, Reading, Readings, Weighted};
 use crate::picks::{Picks, Unit, flat, micro_batches};
@@ -25,6 +25,10 @@ pub struct Work<'a> {
     pub cap: usize,
     /// Whether the drawn log-probs must equal the trainer's: first use of freshly drawn episodes.
     pub fresh: bool,
+    /// What decides which inputs adapters drop; absent: none.
+    pub dropout: Option<u64>,
+    /// Activations of the policy that are held.
+    pub clamps: &'a [Rule],
 }
 
 /// Adds the stream's gradient to the policy's and returns its loss.
@@ -73,8 +77,14 @@ fn micro_batch(
     let others = others(casts, work, &inputs)?;
     let needs =
         |f: fn(&crate::objective::Needs) -> bool| work.objectives.iter().any(|o| f(&o.objective.needs()));
-    let want = Want { grad: true, entropy: needs(|n| n.entropy), logits: needs(|n| n.logits), hidden: false };
-    let outputs = policy.forward(&inputs, want, &mut Taps::none())?;
+    let want = Want {
+        grad: true,
+        entropy: needs(|n| n.entropy),
+        logits: needs(|n| n.logits),
+        hidden: false,
+        dropout: work.dropout,
+    };
+    let outputs = policy.forward(&inputs, want, &mut Taps::new(work.clamps.to_vec()))?;
     drop(part);
     let part = span("objective");
     if work.fresh {

@@ -16,11 +16,13 @@ use std::collections::BTreeMap;
 use regimen_base::{Key, Persist, State, StateError};
 use regimen_nn::Net;
 
+use crate::clamps::Clamps;
 use crate::controller::{Controller, Signals};
 use crate::generate::Generator;
 use crate::knobs::Knobs;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
+use crate::probe::{Periods, Probe};
 use crate::schedule::Schedule;
 
 /// A stage under way. Everything that changes while it runs is in [`Stage::save`].
@@ -47,6 +49,12 @@ pub struct Stage {
     pub max_grad_norm: f64,
     /// Most tokens in a micro-batch.
     pub micro_batch_tokens: usize,
+    /// Activations that are held.
+    pub clamps: Clamps,
+    /// What reads the batches, by name.
+    pub probes: Vec<(String, Box<dyn Probe>)>,
+    /// When.
+    pub probe_periods: Periods,
     /// What steers it.
     pub controllers: Vec<(String, Box<dyn Controller>)>,
     /// The numbers they may turn.
@@ -71,6 +79,9 @@ impl Persist for Stage {
         state.nest("counters", self.counters.save());
         state.nest("knobs", self.knobs.save());
         state.nest("optimizer", self.optimizer.save(self.policy.net.params()));
+        if !self.clamps.is_empty() {
+            state.nest("clamps", self.clamps.save());
+        }
         for stream in &self.streams {
             state.nest(&format!("stream/{}", stream.name), stream.feed.save());
         }
@@ -84,6 +95,9 @@ impl Persist for Stage {
         self.counters.load(state.take_nested("counters"))?;
         self.knobs.load(state.take_nested("knobs"))?;
         self.optimizer.load(self.policy.net.params(), state.take_nested("optimizer"))?;
+        if !self.clamps.is_empty() {
+            self.clamps.load(state.take_nested("clamps"))?;
+        }
         for stream in &mut self.streams {
             stream.feed.load(state.take_nested(&format!("stream/{}", stream.name)))?;
         }

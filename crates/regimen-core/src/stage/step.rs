@@ -11,6 +11,7 @@ use crate::knobs::Knobs;
 use crate::objective::Readings;
 use crate::optimizer::StepCx;
 use crate::picks::Unit;
+use crate::probe::look;
 use crate::rollout::Decoder;
 
 /// Groups of one stream as they were drawn in a step.
@@ -34,7 +35,7 @@ pub enum Verdict {
 
 impl Stage {
     /// Asks the controllers, in order, and turns the knobs.
-    pub(super) fn consult(&mut self) -> Verdict {
+    pub(super) fn consult(&mut self) -> Result<Verdict> {
         let step = self.counters.step;
         let event = Event::Step { step, total: Some(self.total) };
         let mut route = None;
@@ -44,11 +45,13 @@ impl Stage {
                 match action {
                     Action::Set { knob, value } => self.knobs.set(&knob, value),
                     Action::Route(stream) => route = Some(stream),
-                    Action::Stop(why) => return Verdict::Stop(why),
+                    Action::Clamp(clamp) => self.clamps.turn(&clamp, true)?,
+                    Action::Release(clamp) => self.clamps.turn(&clamp, false)?,
+                    Action::Stop(why) => return Ok(Verdict::Stop(why)),
                 }
             }
         }
-        Verdict::Go(route)
+        Ok(Verdict::Go(route))
     }
 
     /// batch → forward → terms → reduce → backward → update, for the streams that `route` lets through.
@@ -105,6 +108,8 @@ impl Stage {
         stepped: &mut Stepped,
     ) -> Result<f64> {
         let many = streams.len() > 1;
+        let clamps = self.clamps.rules();
+        let looks = !self.probes.is_empty() && self.probe_periods.due(self.counters.step + 1);
         let mut loss = 0.0;
         for stream in streams.iter_mut().filter(|s| route.is_none_or(|r| r == s.name)) {
             let weight = self.knobs.get(&format!("stream.{}.weight", stream.name), stream.weight);
@@ -122,15 +127,30 @@ impl Stage {
                 temperature,
                 cap: self.micro_batch_tokens,
                 fresh,
+                dropout: self.dropout(stream),
+                clamps: &clamps,
             };
             let own = accumulate(self.policy.net.as_mut(), &mut self.casts, &work, &mut readings)?;
             loss += own;
+            if looks {
+                let _part = span("probe");
+                let net = self.policy.net.as_mut();
+                look(net, &units, self.micro_batch_tokens, &clamps, &self.probes, &mut readings)?;
+            }
             if many {
                 readings.set("loss", own);
             }
             merge(&mut stepped.readings, &readings, many.then_some(stream.name.as_str()));
         }
         Ok(loss)
+    }
+
+    /// What decides which inputs the adapters drop in this step. Drawn completions are trained on as they were drawn: by
+    /// the whole net.
+    fn dropout(&self, stream: &Stream) -> Option<u64> {
+        let drops = self.policy.shape().lora.is_some_and(|lora| lora.dropout > 0.0);
+        let key = || self.key.child("dropout").child(&stream.name).at(self.counters.step);
+        (drops && matches!(stream.feed, Feed::Data(_))).then(|| key().to_u128() as u64)
     }
 
     /// The stream's next units, the temperature of their log-probs, and whether they were drawn just now.
@@ -183,8 +203,11 @@ impl Stage {
         self.counters.tokens += tokens;
         self.counters.loss_tokens += loss_tokens as u64;
         self.counters.units += units.len() as u64;
-        let per_token = if reads_others { 8.0 } else { 6.0 };
-        self.counters.flops += per_token * self.policy.parameters() as f64 * tokens as f64;
+        // frozen weights have no gradient of their own
+        let trained: usize = self.policy.net.params().train_ranges().iter().map(ExactSizeIterator::len).sum();
+        let per_weight = if reads_others { 6.0 } else { 4.0 };
+        let per_token = per_weight * self.policy.parameters() as f64 + 2.0 * trained as f64;
+        self.counters.flops += per_token * tokens as f64;
     }
 
     fn diverged(&self, what: &str, value: f64) -> Error {

@@ -30,7 +30,7 @@ pub trait Watch {
     fn wants_checkpoint(&self, step: u64) -> bool;
     /// Keeps a checkpoint.
     fn checkpoint(&mut self, stage: &Stage, last: bool) -> Result<()>;
-    /// Whether an evaluation is due after this step; `true` hands the stage to [`Watch::evaluate`].
+    /// Whether an evaluation is due after this step, or before the first one (0); `true` hands the stage to [`Watch::evaluate`].
     fn wants_evaluation(&self, step: u64) -> bool;
     /// Evaluates in the middle of a stage.
     fn evaluate(&mut self, stage: &mut Stage) -> Result<()>;
@@ -50,8 +50,11 @@ pub enum End {
 /// events → actions → streams → batch → forward → terms → reduce → update → readings → checkpoint, until the end.
 pub fn train(stage: &mut Stage, watch: &mut dyn Watch) -> Result<End> {
     let mut reason = None;
+    if stage.counters.step == 0 && watch.wants_evaluation(0) {
+        watch.evaluate(stage)?;
+    }
     while stage.counters.step < stage.total {
-        let route = match stage.consult() {
+        let route = match stage.consult()? {
             Verdict::Stop(why) => {
                 reason = Some(why);
                 break;

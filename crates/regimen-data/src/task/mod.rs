@@ -13,8 +13,9 @@
 //! - The name that an example carries is `ExampleId { source: 0, index: 0 }`: whoever catalogues it names it.
 //!
 //! The prompts of different tasks cannot be mistaken for each other: `arith` ends with `=`, `chain-arith` with `?`,
-//! `countdown` has `->`, `knights-knaves` starts with `A:`, `maze` with a Cyrillic letter. `two-hop` speaks of entities that are letters beyond ASCII, and
-//! parts its items by its graph instead of by a hash.
+//! `countdown` has `->`, `knights-knaves` starts with `A:`, `maze` with a Cyrillic letter. `two-hop` speaks of entities
+//! that are letters beyond ASCII, and `fewshot-relabel` of classes that are CJK letters; both part their items by what
+//! these are instead of by a hash.
 
 pub mod answer;
 mod arith;
@@ -24,6 +25,7 @@ mod claim;
 mod columns;
 mod countdown;
 pub mod expression;
+mod few_shot;
 mod knights_knaves;
 mod maze;
 mod op;
@@ -46,6 +48,7 @@ pub use arith::Arith;
 pub use bounds::Bounds;
 pub use chain_arith::ChainArith;
 pub use countdown::Countdown;
+pub use few_shot::{FewShot, Held};
 pub use knights_knaves::KnightsKnaves;
 pub use maze::{Aim, Maze};
 pub use op::Op;

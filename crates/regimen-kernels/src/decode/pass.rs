@@ -78,7 +78,19 @@ impl Engine<'_> {
             &mut w.att[..rows * s.q_width()],
         );
         for (l, (at, packed)) in self.plan.layers.iter().zip(self.layers).enumerate() {
-            project_qkv(qkv, None, x, &mut w.normed, s, at, packed, self.weights, &w.positions, self.table);
+            project_qkv(
+                qkv,
+                None,
+                x,
+                &mut w.normed,
+                s,
+                at,
+                packed,
+                self.weights,
+                &w.positions,
+                self.table,
+                &[],
+            );
             let mut r = 0;
             for segment in segments {
                 // SAFETY: a slot belongs to one segment, a segment to one task.
@@ -94,9 +106,10 @@ impl Engine<'_> {
                 );
                 r += n;
             }
-            project_out(mid, x, att, s, at, packed, self.weights);
+            project_out(mid, x, att, s, at, packed, self.weights, &[]);
             feed_norm(&mut w.normed, x, mid, s, at, self.weights);
-            let scratch = FeedScratch { normed: &mut w.normed, inner: &mut w.inner, act: &mut w.act };
+            let scratch =
+                FeedScratch { normed: &mut w.normed, inner: &mut w.inner, act: &mut w.act, keys: &[] };
             feed_forward(x, mid, rows, scratch, s, at, packed, self.weights);
         }
         self.leave(w, segments, d);

@@ -1,5 +1,5 @@
 //! The backward pass, layer by layer from the top and chunk by chunk of documents inside a layer. Norm outputs and
-//! activations are computed again.
+//! activations are computed again; so is, with checkpointing, all else but the residual stream.
 //!
 //! A chunk first sends its gradient down ([`super::chunk`]), then adds to the weights' gradients: every chain over rows
 //! goes on where the chunk before ended, so the order is the tokens' whatever the chunks are.
@@ -23,7 +23,6 @@ impl Decoder {
     /// each of [`Decoder::logprobs`] and [`Decoder::logits`]; may be called once.
     pub fn backward(&mut self, weights: &[f32], upstream: &Upstream, grads: &mut Grads) {
         assert!(self.kept.all, "backward follows forward, not forward_only");
-        self.kept.all = false;
         let trained = self.plan.entries.iter().zip(&self.frozen).filter(|(_, frozen)| !**frozen);
         grads.touch(trained.map(|(range, _)| range.clone()));
         self.head_backward(weights, upstream, grads);
@@ -32,12 +31,17 @@ impl Decoder {
         self.flow_room();
         self.find_parts();
         for l in (0..self.shape.layers).rev() {
-            self.packed.pack(&self.shape, &self.plan.layers[l], weights, true);
+            // the topmost layer ran last
+            if !self.kept.whole && l + 1 < self.shape.layers {
+                self.layer(l, weights, true);
+            }
+            self.pack(l, weights, true);
             for chunk in 0..self.chunks.len() {
                 self.layer_backward(l, self.chunks[chunk].clone(), weights, grads);
             }
         }
         self.embedding_grad(grads);
+        self.kept.all = false;
     }
 
     /// Floats that a row of a chunk holds.
@@ -102,6 +106,10 @@ impl Decoder {
             for (product, parts) in [1, 2, 1, 3].into_iter().enumerate() {
                 grow(&mut f.strips[4 + product], parts * lora.rank.div_ceil(STRIP) * LANES * cap);
                 grow(&mut f.panels[4 + product], parts * lora.rank.div_ceil(LANES) * LANES * cap);
+                if lora.dropout > 0.0 {
+                    let width = [s.ffn, d, a, d][product];
+                    grow(&mut f.panels[8 + product], width.div_ceil(LANES) * LANES * cap);
+                }
             }
         }
         f.stats.iter_mut().for_each(|s| s.resize(s.len().max(cap), [0.0; 2]));
@@ -141,7 +149,8 @@ impl Decoder {
     fn layer_backward(&mut self, l: usize, groups: Range<usize>, weights: &[f32], grads: &mut Grads) {
         let groups = &self.batch.groups[groups];
         let whole = joined(groups);
-        let (n, f, k) = (self.batch.len(), &mut self.flow, &self.kept);
+        let (level, own) = (self.level(l), self.own_level(l));
+        let (f, k) = (&mut self.flow, &self.kept);
         let [dnormed0, dnormed1] = &mut f.dnormed;
         let [stats0, stats1] = &mut f.stats;
         let chunk = Chunk {
@@ -152,7 +161,8 @@ impl Decoder {
             table: &self.table,
             batch: &self.batch,
             parts: &self.parts[l],
-            level: l * n,
+            level,
+            own,
             rows: whole.rows.clone(),
             x: &k.x,
             mid: &k.mid,

@@ -17,8 +17,8 @@ use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
 use crate::simd::{LANES, Simd, simd};
 
-/// Everything a chunk reads and writes. Kept activations start at row `level`; the chunk's own buffers start at its
-/// first row.
+/// Everything a chunk reads and writes. The residual stream below the layer starts at row `level`, the layer's other
+/// activations at row `own`; the chunk's own buffers start at its first row.
 pub(super) struct Chunk<'a> {
     pub shape: &'a Shape,
     pub at: &'a LayerAt,
@@ -28,6 +28,7 @@ pub(super) struct Chunk<'a> {
     pub batch: &'a Batch,
     pub parts: &'a Parts,
     pub level: usize,
+    pub own: usize,
     pub rows: Range<usize>,
     pub x: &'a [f32],
     pub mid: &'a [f32],
@@ -44,7 +45,7 @@ pub(super) struct Chunk<'a> {
     pub dqkv: Shared<'a>,
     pub dqk: Shared<'a>,
     pub strips: [Shared<'a>; 8],
-    pub panels: [Shared<'a>; 8],
+    pub panels: [Shared<'a>; 12],
     pub workers: Shared<'a, Worker>,
 }
 
@@ -69,7 +70,8 @@ impl Chunk<'_> {
             let from = p.strip * self.cap() * LANES;
             write_strips(self.strips[product].after(from), self.cap(), first, dy, row, p.column, p.width);
         }
-        linear.back(dx, dy, row, du);
+        let keys = self.batch.keys(self.rows.start + first, dx.rows());
+        linear.back(dx, dy, row, du, keys);
         let Some(adapter) = &linear.adapter else { return };
         let (wide, rank) = (adapter.columns(), adapter.rank());
         for (i, column) in (0..wide).step_by(rank).enumerate() {
@@ -89,7 +91,12 @@ impl Chunk<'_> {
         if x.is_empty() {
             return;
         }
-        let u = adapter.reduce(x, width, x.len() / width);
+        let rows = x.len() / width;
+        let (x, row) = adapter.seen(x, width, self.batch.keys(self.rows.start + first, rows));
+        if self.parts.right(8 + product) {
+            write_panels(self.panels[8 + product], &x, row, width, first, self.cap());
+        }
+        let u = adapter.reduce(&x, row, rows);
         for (i, column) in (0..wide).step_by(rank).enumerate() {
             let to = self.panels[4 + product].after(i * rank.div_ceil(LANES) * self.cap() * LANES);
             write_panels(to, &u[column..], wide, rank, first, self.cap());
@@ -103,7 +110,7 @@ impl Chunk<'_> {
         let count = blocks(crew, all);
         crew.each(count, |worker, task| {
             let (r, rows) = block(all, count, task);
-            let (row, c) = (self.level + r, r - self.rows.start);
+            let (below, row, c) = (self.level + r, self.own + r, r - self.rows.start);
             // SAFETY: one worker's buffers; one block of rows a task.
             let (w, dy, dmid, datt, dnormed, stats) = unsafe {
                 (
@@ -118,7 +125,7 @@ impl Chunk<'_> {
             match &self.at.mlp {
                 Some(mlp) => {
                     let mid = &self.mid[row * d..(row + rows) * d];
-                    let below = &self.x[row * d..(row + rows) * d];
+                    let below = &self.x[below * d..(below + rows) * d];
                     let x = if s.parallel { below } else { mid };
                     let inner = &self.inner[row * iw..(row + rows) * iw];
                     let (act, dinner) = (&mut w.act[..rows * f], &mut w.dinner[..rows * iw]);
@@ -151,7 +158,7 @@ impl Chunk<'_> {
                 return;
             }
             let start = starts[doc] as usize;
-            let (row, c, column) = (self.level + start, start - self.rows.start, head * g.group * g.head_dim);
+            let (row, c, column) = (self.own + start, start - self.rows.start, head * g.group * g.head_dim);
             // SAFETY: one worker's buffers; datt is not written meanwhile; tasks write disjoint heads of disjoint rows.
             let (scratch, datt, dqkv) = unsafe {
                 (
@@ -178,7 +185,7 @@ impl Chunk<'_> {
         let count = blocks(crew, all);
         crew.each(count, |worker, task| {
             let (r, rows) = block(all, count, task);
-            let (row, c) = (self.level + r, r - self.rows.start);
+            let (below, c) = (self.level + r, r - self.rows.start);
             // SAFETY: one worker's buffers; one block of rows a task.
             let (scratch, dx, dmid, dqkv, dnormed, stats) = unsafe {
                 (
@@ -192,9 +199,9 @@ impl Chunk<'_> {
             };
             let heads = s.heads + s.kv_heads;
             rope(dqkv, w, heads, s.head_dim, &batch.positions[r..r + rows], self.table, true);
-            self.head_norms(dqkv, row, c, rows);
+            self.head_norms(dqkv, self.own + r, c, rows);
             self.back(QKV, Block::new(dnormed, rows, d, d), dqkv, w, c, &mut scratch.du);
-            let x = &self.x[row * d..(row + rows) * d];
+            let x = &self.x[below * d..(below + rows) * d];
             let (weight, _) = at.norm.of(self.weights, d);
             norm_backward(dx, Some(dmid), dnormed, x, d, weight, s.norm_eps, s.norm, stats);
             let normed = &mut scratch.normed[..rows * d];

@@ -3,6 +3,7 @@
 use super::layer::{Layer, balanced, block, blocks, group_documents, joined};
 use super::{Decoder, Rows, Worker, grow};
 use crate::block::norm_rows;
+use crate::dropout::row_keys;
 use crate::gemm::ROW_BLOCK;
 use crate::par::{self, Crew, Shared};
 use crate::span::span;
@@ -21,10 +22,11 @@ impl Decoder {
     fn run(&mut self, weights: &[f32], batch: &Rows, keep: bool) {
         assert_eq!(weights.len(), self.plan.len, "weights have the layout's length");
         self.take_batch(batch);
+        self.drop_inputs(keep);
         self.make_room(keep);
         self.embed(weights);
         for l in 0..self.shape.layers {
-            self.layer(l, weights);
+            self.layer(l, weights, false);
         }
         self.final_norm(weights);
     }
@@ -60,11 +62,26 @@ impl Decoder {
         self.picks.positions.clear();
     }
 
+    fn drop_inputs(&mut self, keep: bool) {
+        let p = self.shape.lora.map_or(0.0, |lora| lora.dropout);
+        self.batch.keys.clear();
+        if let Some(key) = self.dropout.filter(|_| keep && p > 0.0) {
+            row_keys(&mut self.batch.keys, key, &self.batch.ids, &self.batch.starts);
+        }
+    }
+
+    /// Packs layer l's matrices.
+    pub(super) fn pack(&mut self, l: usize, weights: &[f32], backward: bool) {
+        self.packed.pack(&self.shape, &self.plan.layers[l], weights, backward);
+        self.packed.set_dropout(&self.shape, l, !self.batch.keys.is_empty());
+    }
+
     fn make_room(&mut self, keep: bool) {
         let (s, n) = (&self.shape, self.batch.len());
-        let layers = if keep { s.layers } else { 1 };
         let k = &mut self.kept;
         k.all = keep;
+        k.whole = keep && !self.checkpointing;
+        let layers = if k.whole { s.layers } else { 1 };
         grow(&mut k.x, n * s.width * if keep { s.layers + 1 } else { 1 });
         grow(&mut k.mid, n * s.width * layers);
         grow(&mut k.qkv, n * s.qkv_width() * layers);
@@ -101,14 +118,20 @@ impl Decoder {
         }
     }
 
-    /// Where layer l's activations start, in rows: one layer behind the other, or always the same place.
-    fn level(&self, l: usize) -> usize {
+    /// Where the residual stream below layer l starts, in rows: one layer behind the other, or always the same place.
+    pub(super) fn level(&self, l: usize) -> usize {
         if self.kept.all { l * self.batch.len() } else { 0 }
     }
 
-    fn layer(&mut self, l: usize, weights: &[f32]) {
-        self.packed.pack(&self.shape, &self.plan.layers[l], weights, false);
-        let (level, above) = (self.level(l), self.level(l + 1));
+    /// The same of layer l's other activations.
+    pub(super) fn own_level(&self, l: usize) -> usize {
+        if self.kept.whole { l * self.batch.len() } else { 0 }
+    }
+
+    /// Takes the residual stream through layer l; or `again`, for what the backward pass needs of the layer.
+    pub(super) fn layer(&mut self, l: usize, weights: &[f32], again: bool) {
+        self.pack(l, weights, false);
+        let (level, above, own) = (self.level(l), self.level(l + 1), self.own_level(l));
         let k = &mut self.kept;
         let layer = Layer {
             shape: &self.shape,
@@ -118,8 +141,10 @@ impl Decoder {
             table: &self.table,
             batch: &self.batch,
             keep: k.all,
+            again,
             level,
             above,
+            own,
             x: Shared::new(&mut k.x),
             mid: Shared::new(&mut k.mid),
             qkv: Shared::new(&mut k.qkv),

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use super::{Batch, Group, Worker};
 use crate::attention::{self, HeadGroup};
-use crate::block::{FeedScratch, PackedLayer, feed_forward, feed_norm, project_out, project_qkv};
+use crate::block::{FeedScratch, PackedLayer, feed_forward, feed_inner, feed_norm, project_out, project_qkv};
 use crate::gemm::ROW_BLOCK;
 use crate::par::{Crew, Shared, threads};
 use crate::plan::LayerAt;
 use crate::rope::RopeTable;
 use crate::shape::Shape;
 
-/// Everything a layer reads and writes; activations start at row `level` of their buffers.
+/// Everything a layer reads and writes.
 pub(super) struct Layer<'a> {
     pub shape: &'a Shape,
     pub at: &'a LayerAt,
@@ -20,9 +20,14 @@ pub(super) struct Layer<'a> {
     pub table: &'a RopeTable,
     pub batch: &'a Batch,
     pub keep: bool,
+    /// The residual stream above the layer is there already and is not wanted.
+    pub again: bool,
+    /// First row of the residual stream below the layer.
     pub level: usize,
     /// First row of the residual stream above the layer.
     pub above: usize,
+    /// First row of the layer's other activations.
+    pub own: usize,
     pub x: Shared<'a>,
     pub mid: Shared<'a>,
     pub qkv: Shared<'a>,
@@ -63,14 +68,14 @@ impl Layer<'_> {
         let count = blocks(crew, all);
         crew.each(count, |worker, task| {
             let (r, rows) = block(all, count, task);
-            let row = self.level + r;
+            let (below, row) = (self.level + r, self.own + r);
             // SAFETY: one worker's buffers; one block of rows a task.
             unsafe {
                 let scratch = &mut self.workers.part(worker, 1)[0];
                 project_qkv(
                     self.qkv.part(row * w, rows * w),
                     (s.qk_norm && self.keep).then(|| self.raw.part(row * rw, rows * rw)),
-                    self.x.read(row * d, rows * d),
+                    self.x.read(below * d, rows * d),
                     &mut scratch.normed,
                     s,
                     self.at,
@@ -78,6 +83,7 @@ impl Layer<'_> {
                     self.weights,
                     &self.batch.positions[r..r + rows],
                     self.table,
+                    self.batch.keys(r, rows),
                 );
             }
         });
@@ -92,7 +98,7 @@ impl Layer<'_> {
             if g.rows == 0 {
                 return;
             }
-            let row = self.level + starts[doc] as usize;
+            let row = self.own + starts[doc] as usize;
             let column = head * g.group * g.head_dim;
             // SAFETY: one worker's buffers; tasks write disjoint heads of disjoint rows; qkv is not written meanwhile.
             unsafe {
@@ -111,19 +117,24 @@ impl Layer<'_> {
         let count = blocks(crew, all);
         crew.each(count, |worker, task| {
             let (r, rows) = block(all, count, task);
-            let row = self.level + r;
+            let (below, row) = (self.level + r, self.own + r);
             // SAFETY: one worker's buffers; one block of rows a task. Without keeping, x's rows are read before they
             // are overwritten: the two slices are not alive together.
             unsafe {
                 let w = &mut self.workers.part(worker, 1)[0];
                 let mid = self.mid.part(row * d, rows * d);
                 let att = self.att.read(row * a, rows * a);
-                let x = self.x.read(row * d, rows * d);
-                project_out(mid, x, att, s, self.at, self.packed, self.weights);
+                let x = self.x.read(below * d, rows * d);
+                let keys = self.batch.keys(r, rows);
+                project_out(mid, x, att, s, self.at, self.packed, self.weights, keys);
                 feed_norm(&mut w.normed, x, mid, s, self.at, self.weights);
                 let inner =
                     if self.keep { self.inner.part(row * iw, rows * iw) } else { &mut w.inner[..rows * iw] };
-                let scratch = FeedScratch { normed: &mut w.normed, inner, act: &mut w.act };
+                let mut scratch = FeedScratch { normed: &mut w.normed, inner, act: &mut w.act, keys };
+                if self.again {
+                    feed_inner(rows, &mut scratch, s, self.at, self.packed, self.weights);
+                    return;
+                }
                 let y = self.x.part((self.above + r) * d, rows * d);
                 feed_forward(y, mid, rows, scratch, s, self.at, self.packed, self.weights);
             }

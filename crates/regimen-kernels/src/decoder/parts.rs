@@ -18,7 +18,8 @@ pub(super) struct Left {
     bias: bool,
 }
 
-/// A weight gradient dW[width, k] += dyᵀ·x at `start` of the flat gradients. Operands beyond the fourth are adapters'.
+/// A weight gradient dW[width, k] += dyᵀ·x at `start` of the flat gradients. Operands beyond the fourth are adapters',
+/// right ones beyond the eighth what adapters that drop inputs see.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix {
     /// Which strips, and the first of them.
@@ -106,7 +107,9 @@ impl Parts {
         for (i, part) in adapter.parts().enumerate().filter(|(_, part)| !frozen(part.a)) {
             let left = (4 + p.index, i * lora.rank.div_ceil(STRIP));
             let (width, k) = (lora.rank, p.k);
-            self.matrices.push(Matrix { left, right: (p.index, 0), width, k, start: part.a });
+            // what it sees of the input, or the input itself
+            let right = (if lora.dropout > 0.0 { 8 + p.index } else { p.index }, 0);
+            self.matrices.push(Matrix { left, right, width, k, start: part.a });
         }
     }
 

@@ -7,6 +7,9 @@ mod plain;
 use super::{Decoder, Pick, Rows, Upstream};
 use crate::{Activation, Grads, Layout, Lora, Norm, Positions, Projection, Rotary, Shape, Targets};
 
+/// What decides which inputs adapters drop; those of most shapes drop none.
+const DROPOUT: u64 = 77;
+
 fn noise(n: usize, seed: u64, scale: f32) -> Vec<f32> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..n)
@@ -68,11 +71,15 @@ fn neox() -> Shape {
 }
 
 fn lora(targets: Targets) -> Lora {
-    Lora { rank: 3, alpha: 5.0, rslora: true, targets }
+    Lora { rank: 3, alpha: 5.0, rslora: true, dropout: 0.0, targets }
+}
+
+fn dropping(targets: Targets) -> Lora {
+    Lora { dropout: 0.3, ..lora(targets) }
 }
 
 fn variants() -> Vec<Shape> {
-    use Projection::{Down, Gate, K, O, Q, V};
+    use Projection::{Down, Gate, K, O, Q, Up, V};
     vec![
         gpt2(),
         neox(),
@@ -80,6 +87,8 @@ fn variants() -> Vec<Shape> {
         Shape { lora: Some(lora(Projection::ALL.into_iter().collect())), ..base() },
         Shape { lora: Some(lora([Q, V, Gate].into_iter().collect())), qk_norm: true, tied: true, ..base() },
         Shape { lora: Some(lora([K, O, Down].into_iter().collect())), ..neox() },
+        Shape { lora: Some(dropping(Projection::ALL.into_iter().collect())), tied: true, ..base() },
+        Shape { lora: Some(dropping([V, O, Up].into_iter().collect())), ..neox() },
         base(),
         Shape { qk_norm: true, tied: true, ..base() },
         Shape { norm: Norm::Layer, activation: Activation::Gelu, attention_bias: true, ..base() },
@@ -128,6 +137,7 @@ fn case(s: &Shape, lengths: &[u32], seed: u64) -> Case {
 
 fn grads_of(s: &Shape, layout: &Layout, w: &[f32], c: &Case, temp: f32) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let mut decoder = Decoder::new(s, layout).unwrap();
+    decoder.set_dropout(Some(DROPOUT));
     let mut grads = Grads::new(layout);
     let (logp, entropy) = step(&mut decoder, w, c, temp, &mut grads);
     grads.finish();

@@ -92,8 +92,9 @@ impl Chunk<'_> {
                 }
                 Weigh::Norm(which, at, first) => {
                     let width = NORM_COLUMNS.min(d - first);
-                    let x = if which == 0 && !s.parallel { self.mid } else { self.x };
-                    let from = (self.level + self.rows.start) * d;
+                    let of_mid = which == 0 && !s.parallel;
+                    let (x, level) = if of_mid { (self.mid, self.own) } else { (self.x, self.level) };
+                    let from = (level + self.rows.start) * d;
                     let (dy, stats) = (self.dnormed[which].read(0, n * d), self.stats[which].read(0, n));
                     at.add(out, (first, width), dy, &x[from..from + n * d], d, stats);
                 }
@@ -115,7 +116,7 @@ impl Chunk<'_> {
     fn head_norm_grad(&self, column: usize, width: usize, dw: &mut [f32]) {
         let (s, n) = (self.shape, self.rows.len());
         let (hd, row) = (s.head_dim, s.q_width() + s.kv_width());
-        let raw = &self.raw[(self.level + self.rows.start) * row..];
+        let raw = &self.raw[(self.own + self.rows.start) * row..];
         // SAFETY: only read now.
         let dqk = unsafe { self.dqk.read(0, n * row) };
         let mut unused = vec![0.0; hd];

@@ -1,6 +1,7 @@
 //! Low-rank adapters (Hu et al. 2021): y = x·Wᵀ + scale·(x·Aᵀ)·Bᵀ with W frozen.
 
 use super::Shape;
+use crate::plan::{DOWN, INNER, OUTPUT, QKV};
 
 /// A projection of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,16 @@ impl Projection {
     /// Those that share their input, in the order of their columns.
     pub(crate) const GROUPS: [&[Self]; 4] =
         [&[Self::Q, Self::K, Self::V], &[Self::O], &[Self::Gate, Self::Up], &[Self::Down]];
+
+    /// The product of a layer that it is a part of.
+    pub(crate) fn product(self) -> usize {
+        match self {
+            Self::Q | Self::K | Self::V => QKV,
+            Self::O => OUTPUT,
+            Self::Gate | Self::Up => INNER,
+            Self::Down => DOWN,
+        }
+    }
 
     /// `q_proj`, …: the module's name in Llama.
     pub fn name(self) -> &'static str {
@@ -83,6 +94,8 @@ pub struct Lora {
     pub alpha: f32,
     /// Rank-stabilised scale (Kalajdzievski 2023).
     pub rslora: bool,
+    /// The share of an adapter's input that is dropped while it trains.
+    pub dropout: f32,
     /// Which projections have one.
     pub targets: Targets,
 }
@@ -97,6 +110,9 @@ impl Lora {
     pub(super) fn check(&self, shape: &Shape) -> Result<(), String> {
         if self.rank == 0 {
             return Err("the adapters' rank is 0".to_owned());
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(format!("the adapters' dropout is {}, not a share below 1", self.dropout));
         }
         if !self.alpha.is_finite() {
             return Err(format!("the adapters' alpha is {}", self.alpha));

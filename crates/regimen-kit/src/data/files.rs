@@ -64,7 +64,7 @@ pub(super) const FILE: Piece<dyn Dataset> = Piece {
             Field::new("prompt", Ty::Str, "column of the prompt"),
             Field::new("completion", Ty::Str, "column of the completion"),
             Field::new("question", Ty::Str, "column of the question"),
-            Field::new("answer", Ty::Str, "column of the answer that a verifier compares with"),
+            Field::new("answer", Ty::Str, "column of the answer that a verifier compares with; may be that of the completion"),
             Field::new("chosen", Ty::Str, "column of the preferred reply"),
             Field::new("rejected", Ty::Str, "column of the other reply"),
             Field::new("label", Ty::Str, "column that says whether a completion is a good one"),

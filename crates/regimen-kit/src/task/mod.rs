@@ -3,6 +3,7 @@
 mod arith;
 mod chain_arith;
 mod countdown;
+mod few_shot;
 mod knights_knaves;
 mod maze;
 mod two_hop;
@@ -13,8 +14,15 @@ use regimen_data::task::{Bounds, Solution, Task};
 use regimen_recipe::{Field, Node, Ty};
 
 /// The room's table.
-pub static TABLE: Table<dyn Task> =
-    &[arith::PIECE, chain_arith::PIECE, countdown::PIECE, knights_knaves::PIECE, maze::PIECE, two_hop::PIECE];
+pub static TABLE: Table<dyn Task> = &[
+    arith::PIECE,
+    chain_arith::PIECE,
+    countdown::PIECE,
+    few_shot::PIECE,
+    knights_knaves::PIECE,
+    maze::PIECE,
+    two_hop::PIECE,
+];
 
 const SOLUTION: Field =
     Field::new("solution", Ty::Choice(&["none", "short", "full"]), "the working of the gold reply")

@@ -13,6 +13,7 @@ pub static TABLE: Table<dyn MakeTokenizer> = &[BPE, BYTE, CHAR, FILE];
 struct Char {
     extra: String,
     unknown: bool,
+    template: Option<String>,
 }
 
 impl MakeTokenizer for Char {
@@ -21,7 +22,11 @@ impl MakeTokenizer for Char {
         for text in &material.texts {
             alphabet.push_str(text);
         }
-        Tokenizer::char(&alphabet, if self.unknown { Unknown::Unk } else { Unknown::Refuse })
+        let made = Tokenizer::char(&alphabet, if self.unknown { Unknown::Unk } else { Unknown::Refuse })?;
+        Ok(match &self.template {
+            Some(template) => made.with_chat_template(template),
+            None => made,
+        })
     }
 }
 
@@ -72,11 +77,20 @@ const CHAR: Piece<dyn MakeTokenizer> = Piece {
             Field::new("extra", Ty::Str, "further characters of the alphabet").or("\"\""),
             Field::new("unknown", Ty::Bool, "map other characters to <unk> instead of refusing them")
                 .or("false"),
+            Field::new(
+                "chat-template",
+                Ty::Str,
+                "a Jinja template in place of our own, which marks every turn",
+            ),
         ],
     )
     .standard(),
     build: |node, _| {
-        Ok(Box::new(Char { extra: node.str("extra").to_owned(), unknown: node.bool("unknown") }))
+        Ok(Box::new(Char {
+            extra: node.str("extra").to_owned(),
+            unknown: node.bool("unknown"),
+            template: node.opt_str("chat-template").map(str::to_owned),
+        }))
     },
 };
 

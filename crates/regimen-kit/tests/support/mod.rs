@@ -138,6 +138,28 @@ pub fn exact_files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// Holds two runs against each other, byte by byte.
+pub fn assert_same_run(left: &Path, right: &Path, what: &str) {
+    let [left, right] = [left, right].map(final_files);
+    assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>(), "{what}: other files");
+    for (name, bytes) in &left {
+        assert!(bytes == &right[name], "{what}: {name} differs");
+    }
+}
+
+/// [`exact_files`] without the checkpoints on the way: the extra one of an interruption may push another one out, so
+/// what counts is what is left at the end.
+fn final_files(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = exact_files(run);
+    files.retain(|name, _| {
+        let parts: Vec<&str> = name.split('/').collect();
+        let [.., stage, checkpoint, _] = parts[..] else { return true };
+        let latest = fs::read_link(run.join("stages").join(stage).join("latest"));
+        !checkpoint.starts_with("checkpoint-") || latest.is_ok_and(|latest| latest == Path::new(checkpoint))
+    });
+    files
+}
+
 /// The final weights of a stage.
 pub fn last_weights(run: &Path, stage: usize, id: &str) -> Vec<u8> {
     let folder = run.join(format!("stages/{stage:02}-{id}/latest/model.safetensors"));

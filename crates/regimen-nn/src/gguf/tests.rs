@@ -61,6 +61,49 @@ fn noise_is_refused_without_a_panic() {
     }
 }
 
+/// A tensor's header: its name, its axes from the innermost, its type, where its numbers begin.
+type Head<'a> = (&'a str, &'a [u64], u32, u64);
+
+/// A file of these tensors with so many bytes of numbers.
+fn file(tensors: &[Head], data: usize) -> Vec<u8> {
+    let mut bytes = b"GGUF".to_vec();
+    bytes.extend(3_u32.to_le_bytes());
+    bytes.extend((tensors.len() as u64).to_le_bytes());
+    bytes.extend(0_u64.to_le_bytes());
+    for (name, axes, kind, offset) in tensors {
+        bytes.extend((name.len() as u64).to_le_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend((axes.len() as u32).to_le_bytes());
+        axes.iter().for_each(|axis| bytes.extend(axis.to_le_bytes()));
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(offset.to_le_bytes());
+    }
+    bytes.resize(bytes.len().next_multiple_of(32) + data, 0);
+    bytes
+}
+
+#[test]
+fn tensors_that_cannot_be_are_refused() {
+    const F32: u32 = 0;
+    const Q8_0: u32 = 8;
+    let told = |tensors: &[Head]| message(&file(tensors, 64));
+    assert_eq!(told(&[("a", &[8], F32, 0), ("b", &[8], F32, 32)]), "read");
+    let overlapping = told(&[("a", &[16], F32, 0), ("b", &[8], F32, 32)]);
+    assert_eq!(overlapping, "the GGUF file places tensor `b` where another one lies");
+    assert!(told(&[("a", &[16], F32, 0), ("b", &[16], F32, 0)]).contains("where another one lies"));
+    assert!(told(&[("a", &[8], F32, 0), ("a", &[8], F32, 32)]).contains("has tensor `a` twice"));
+    let absurd: [&[u64]; 4] = [&[1 << 50], &[1 << 39, 1 << 39], &[0], &[u64::MAX, 2]];
+    for axes in absurd {
+        assert!(told(&[("a", axes, F32, 0)]).contains("gives tensor `a` an absurd shape"), "{axes:?}");
+    }
+    assert!(told(&[("a", &[8], F32, u64::MAX - 3)]).contains("absurd shape"));
+    assert!(told(&[("a", &[1, 1, 1, 1, 1], F32, 0)]).contains("gives tensor `a` 5 axes"));
+    assert!(told(&[("a", &[33], Q8_0, 0)]).contains("cuts tensor `a` inside of a block"));
+    for (axes, offset) in [(&[1_u64 << 32], 0), (&[8], 1 << 40)] {
+        assert!(told(&[("a", axes, F32, offset)]).contains("is cut off in tensor `a`"), "{axes:?}");
+    }
+}
+
 fn written() -> Vec<(Config, Params)> {
     let of = |shape: Shape| {
         let mut params = Params::zeros(Arch::Decoder(shape.clone()).layout());

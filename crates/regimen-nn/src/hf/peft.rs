@@ -40,6 +40,7 @@ pub fn read_adapter_config(text: &str, shape: &Shape) -> Result<AdapterConfig> {
         rank: usize::try_from(rank).unwrap_or(usize::MAX).min(1 << 20),
         alpha: number("lora_alpha").ok_or_else(|| missing("lora_alpha"))? as f32,
         rslora: file.get("use_rslora").and_then(Value::as_bool).unwrap_or(false),
+        dropout: number("lora_dropout").unwrap_or(0.0) as f32,
         targets: targets(file.get("target_modules").unwrap_or(&Value::Null), shape)?,
     };
     let base = file.get("base_model_name_or_path").and_then(Value::as_str).filter(|base| !base.is_empty());
@@ -129,7 +130,7 @@ pub fn write_adapter_config(config: &AdapterConfig) -> String {
         "base_model_name_or_path": config.base,
         "r": lora.rank,
         "lora_alpha": lora.alpha,
-        "lora_dropout": 0.0,
+        "lora_dropout": lora.dropout.to_string().parse::<f64>().unwrap_or(0.0),
         "use_rslora": lora.rslora,
         "use_dora": false,
         "target_modules": lora.targets.iter().map(Projection::name).collect::<Vec<_>>(),

@@ -56,6 +56,11 @@ impl<'a> TensorFile<'a> {
         &self.tensors
     }
 
+    /// How many numbers all tensors hold.
+    pub fn numbers(&self) -> usize {
+        self.tensors.values().map(|t| t.shape.iter().product::<usize>()).sum()
+    }
+
     /// The header's free `__metadata__`.
     pub fn notes(&self) -> &BTreeMap<String, String> {
         &self.notes

@@ -2,7 +2,7 @@
 
 use burn::{Bool, Int, Tensor, TensorData};
 use regimen_base::Result;
-use regimen_kernels::{Positions, Shape};
+use regimen_kernels::{Positions, Projection, Shape, dropout_mask};
 
 use super::rope::Rope;
 use super::weights::Weights;
@@ -20,6 +20,10 @@ pub(super) struct Pass<'a> {
     pub(super) device: burn::Device,
     lengths: Vec<usize>,
     longest: usize,
+    ids: Vec<u32>,
+    starts: Vec<u32>,
+    /// What decides which inputs adapters drop.
+    dropout: Option<u64>,
     taps: &'a mut Taps,
 }
 
@@ -27,16 +31,18 @@ impl<'a> Pass<'a> {
     pub(super) fn new(
         shape: &'a Shape,
         weights: Weights,
-        starts: &[u32],
+        tokens: &Tokens<'_>,
+        dropout: Option<u64>,
         device: burn::Device,
         taps: &'a mut Taps,
     ) -> Self {
+        let (ids, starts) = (tokens.ids.to_vec(), tokens.starts.to_vec());
         let lengths: Vec<usize> = starts.windows(2).map(|pair| (pair[1] - pair[0]) as usize).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let rope = Rope::new(shape, longest, &device);
         let future: Vec<bool> = (0..longest).flat_map(|q| (0..longest).map(move |k| k > q)).collect();
         let future = Tensor::from_data(TensorData::new(future, [1, 1, longest, longest]), &device);
-        Self { shape, weights, rope, future, device, lengths, longest, taps }
+        Self { shape, weights, rope, future, device, lengths, longest, ids, starts, dropout, taps }
     }
 
     pub(super) fn documents(&self) -> usize {
@@ -44,11 +50,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Embeddings of the padded documents, `[B, T, D]`. Padding holds token 0.
-    pub(super) fn embed(&self, tokens: &Tokens<'_>) -> Tensor<3> {
+    pub(super) fn embed(&mut self, tokens: &Tokens<'_>) -> Tensor<3> {
         let mut ids = vec![0_i64; self.documents() * self.longest];
         for (slot, id) in self.slots().zip(tokens.ids) {
             ids[slot] = i64::from(*id);
         }
+        self.taps.start(ids.clone(), self.longest);
         let table = self.weights.matrix("model.embed_tokens.weight");
         let x = table.select(0, self.ints(ids)).reshape([self.documents(), self.longest, self.shape.width]);
         if self.shape.positions != Positions::Learned {
@@ -83,11 +90,30 @@ impl<'a> Pass<'a> {
         let y = match &self.shape.lora {
             Some(lora) if self.weights.vector(&format!("{path}.lora_A.weight")).is_some() => {
                 let [a, b] = ["A", "B"].map(|m| self.weights.matrix(&format!("{path}.lora_{m}.weight")));
+                let x = self.seen(path, x);
                 y + x.matmul(a.transpose()).matmul(b.transpose()).mul_scalar(lora.scale())
             }
             _ => y,
         };
         y.reshape([documents, longest, out])
+    }
+
+    /// What an adapter sees of its input, `[B·T, width]`.
+    fn seen(&self, path: &str, x: Tensor<2>) -> Tensor<2> {
+        let (Some(key), Some(lora)) = (self.dropout, self.shape.lora.filter(|lora| lora.dropout > 0.0))
+        else {
+            return x;
+        };
+        let layer = path.split('.').nth(2).and_then(|l| l.parse().ok()).unwrap_or(0);
+        let projection = Projection::ALL.into_iter().find(|p| p.path(layer) == path);
+        let projection = projection.expect("adapters sit on projections alone");
+        let [rows, width] = x.dims();
+        let flat = dropout_mask(key, (&self.ids, &self.starts), (layer, projection), width, lora.dropout);
+        let mut mask = vec![1.0; rows * width];
+        for (slot, row) in self.slots().zip(flat.chunks_exact(width)) {
+            mask[slot * width..][..width].copy_from_slice(row);
+        }
+        x * Tensor::from_data(TensorData::new(mask, [rows, width]), &self.device)
     }
 
     /// Applies the taps of a site.
@@ -102,5 +128,16 @@ impl<'a> Pass<'a> {
 
     pub(super) fn clamped(&self, site: &str) -> bool {
         self.taps.clamps_at(site)
+    }
+
+    /// Applies the taps of the logits, whose rows stand at these padded positions.
+    pub(super) fn tap_logits(&mut self, rows: Vec<i64>, logits_pv: Tensor<2>) -> Result<Tensor<2>> {
+        self.taps.picked(rows);
+        self.tap("logits", "pv", logits_pv)
+    }
+
+    /// The parameters that train.
+    pub(super) fn into_leaves(self) -> Vec<(String, Tensor<1>)> {
+        self.weights.into_leaves().collect()
     }
 }

@@ -26,12 +26,14 @@ pub(crate) fn forward(
     want: Want,
     taps: &mut Taps,
 ) -> Result<(Outputs, Tape)> {
-    taps.start();
     let weights = Weights::upload(params, device, want.grad);
-    let mut pass = Pass::new(shape, weights, tokens.starts, device.tensors(false), taps);
+    let mut pass =
+        Pass::new(shape, weights, tokens, want.dropout.filter(|_| want.grad), device.tensors(false), taps);
     let hidden = pass.trunk(tokens)?;
-    let outputs = pass.outputs(hidden, tokens, want);
-    Ok((outputs, Tape { leaves: pass.weights.into_leaves().collect() }))
+    let outputs = pass.outputs(hidden, tokens, want)?;
+    let leaves = pass.into_leaves();
+    taps.end();
+    Ok((outputs, Tape { leaves }))
 }
 
 impl Tape {

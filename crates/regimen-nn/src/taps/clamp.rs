@@ -1,8 +1,10 @@
 //! Putting something else in the place of an activation.
 
-use burn::{Bool, Tensor, TensorData};
+use burn::{Bool, IndexingUpdateOp, Int, Tensor, TensorData};
 use regimen_base::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+use super::Said;
 
 /// Replaces part of an activation.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -44,24 +46,60 @@ pub enum Value {
     },
     /// Patterns only: every position attends to the one so many before it, and to itself where there is none.
     Back(usize),
+    /// Patterns only: every position attends to those right behind an earlier occurrence of its own token, in equal
+    /// parts. A position without such is left alone.
+    Induction,
+    /// What an earlier site of the same axes holds so many positions before; 0 at the beginning. Gradients go there.
+    Earlier {
+        /// Which site.
+        site: String,
+        /// How many positions.
+        back: usize,
+    },
+    /// Logits only: ln of the attention that a pattern gives to each token, all its heads together. Gradients go there.
+    Copied {
+        /// Which pattern.
+        site: String,
+    },
 }
+
+impl Value {
+    /// The other site that it takes its numbers from.
+    pub(super) fn source(&self) -> Option<&str> {
+        match self {
+            Self::Earlier { site, .. } | Self::Copied { site } => Some(site),
+            Self::Fill(_) | Self::Array { .. } | Self::Back(_) | Self::Induction => None,
+        }
+    }
+}
+
+/// Attention that a token has at least when it is copied, so that its logarithm is a number.
+const LEAST: f32 = 1e-4;
 
 impl Clamp {
     /// `x` with the selected part replaced. Its padding is replaced as well, which nothing looks at.
-    pub(super) fn apply<const D: usize>(&self, x: Tensor<D>, axes: &str) -> Result<Tensor<D>> {
+    pub(super) fn apply<const D: usize>(&self, x: Tensor<D>, axes: &str, said: &Said) -> Result<Tensor<D>> {
         let dims = x.dims();
         let device = x.device().without_autodiff();
-        let mask = Tensor::<D, Bool>::from_data(
-            TensorData::new(self.at.mask(&self.site, &dims, axes)?, dims),
-            &device,
-        );
+        let mut mask = self.at.mask(&self.site, &dims, axes)?;
+        let constant = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, dims), &device);
         let value = match &self.value {
             Value::Fill(number) => Tensor::full(dims, *number, &device),
             Value::Array { shape, values } => self.array(shape, values, dims, &device)?,
-            Value::Back(by) => {
-                Tensor::from_data(TensorData::new(self.back(*by, &dims, axes)?, dims), &device)
+            Value::Back(by) => constant(self.back(*by, &dims, axes)?),
+            Value::Induction => {
+                let pattern = self.induction(&dims, axes, said)?;
+                for (row, keys) in mask.chunks_mut(dims[D - 1]).zip(pattern.chunks(dims[D - 1])) {
+                    if keys.iter().all(|weight| *weight == 0.0) {
+                        row.fill(false);
+                    }
+                }
+                constant(pattern)
             }
+            Value::Earlier { site, back } => self.earlier(site, *back, dims, axes, said)?,
+            Value::Copied { site } => self.copied(site, dims, axes, said)?,
         };
+        let mask = Tensor::<D, Bool>::from_data(TensorData::new(mask, dims), &device);
         Ok(x.mask_where(mask, value))
     }
 
@@ -85,11 +123,88 @@ impl Clamp {
         Ok(Tensor::<D>::from_data(TensorData::new(values.to_vec(), shape.to_vec()), device).expand(dims))
     }
 
-    fn back(&self, by: usize, dims: &[usize], axes: &str) -> Result<Vec<f32>> {
-        if !self.site.ends_with(".attn.pattern") || axes != "bhqk" {
-            return Err(Error::usage(format!("`back` cannot stand in at `{}`", self.site))
-                .remedy("use it at blocks.{l}.attn.pattern"));
+    /// Errs unless the site is one where a value of this name can stand.
+    fn must_be(&self, fits: bool, value: &str, place: &str) -> Result<()> {
+        if fits {
+            return Ok(());
         }
+        let what = format!("`{value}` cannot stand in at `{}`", self.site);
+        Err(Error::usage(what).remedy(format!("use it at {place}")))
+    }
+
+    fn must_be_pattern(&self, axes: &str, value: &str) -> Result<()> {
+        let fits = self.site.ends_with(".attn.pattern") && axes == "bhqk";
+        self.must_be(fits, value, "blocks.{l}.attn.pattern")
+    }
+
+    fn induction(&self, dims: &[usize], axes: &str, said: &Said) -> Result<Vec<f32>> {
+        self.must_be_pattern(axes, "induction")?;
+        let (heads, queries, keys) = (dims[1], dims[2], dims[3]);
+        let mut pattern = Vec::with_capacity(dims.iter().product());
+        for document in 0..dims[0] {
+            let mut square = Vec::with_capacity(queries * keys);
+            for query in 0..queries {
+                let (ids, place) = said.around(document * said.longest + query);
+                let fits = |key: usize| key > 0 && key <= place && ids[key - 1] == ids[place];
+                let found = (0..keys).filter(|key| fits(*key)).count();
+                square.extend((0..keys).map(|key| if fits(key) { 1.0 / found as f32 } else { 0.0 }));
+            }
+            pattern.extend(square.repeat(heads));
+        }
+        Ok(pattern)
+    }
+
+    fn earlier<const D: usize>(
+        &self,
+        site: &str,
+        back: usize,
+        dims: [usize; D],
+        axes: &str,
+        said: &Said,
+    ) -> Result<Tensor<D>> {
+        self.must_be(axes.starts_with("bt"), "earlier", "a site with positions")?;
+        let from: Tensor<D> = said.of(site, &self.site)?;
+        if from.dims() != dims {
+            let what = format!("`{site}` has the shape {:?}, `{}` {dims:?}", from.dims(), self.site);
+            return Err(Error::usage(what).remedy("name a site of the same axes"));
+        }
+        let back = back.min(dims[1]);
+        let mut missing = dims;
+        missing[1] = back;
+        let nothing = Tensor::zeros(missing, &from.device());
+        Ok(if back == dims[1] {
+            nothing
+        } else {
+            Tensor::cat(vec![nothing, from.narrow(1, 0, dims[1] - back)], 1)
+        })
+    }
+
+    fn copied<const D: usize>(
+        &self,
+        site: &str,
+        dims: [usize; D],
+        axes: &str,
+        said: &Said,
+    ) -> Result<Tensor<D>> {
+        self.must_be(axes == "pv", "copied", "logits")?;
+        let pattern: Tensor<4> = said.of(site, &self.site)?;
+        let [documents, _, queries, keys] = pattern.dims();
+        let pattern_device = pattern.device();
+        let device = pattern_device.clone().without_autodiff();
+        let ints = |values: Vec<i64>, shape: [usize; 2]| {
+            Tensor::<2, Int>::from_data(TensorData::new(values, shape), &device)
+        };
+        let ids: Vec<i64> =
+            said.rows.iter().flat_map(|row| said.around(*row as usize).0.iter().copied()).collect();
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(said.rows.clone(), [dims[0]]), &device);
+        let mass = pattern.mean_dim(1).reshape([documents * queries, keys]).select(0, rows);
+        let empty = Tensor::<2>::zeros([dims[0], dims[1]], &pattern_device);
+        let spread = empty.scatter(1, ints(ids, [dims[0], keys]), mass, IndexingUpdateOp::Add);
+        Ok(spread.add_scalar(LEAST).log().reshape(dims))
+    }
+
+    fn back(&self, by: usize, dims: &[usize], axes: &str) -> Result<Vec<f32>> {
+        self.must_be_pattern(axes, "back")?;
         let (queries, keys) = (dims[2], dims[3]);
         let row =
             |query: usize| (0..keys).map(move |key| f32::from(key == query.checked_sub(by).unwrap_or(query)));
@@ -146,7 +261,10 @@ mod tests {
     fn a_selection_is_the_overlap_of_its_lists() {
         let at = Selection { heads: Some(vec![1]), positions: Some(vec![0, 9]), documents: None };
         let z = clamp("blocks.0.attn.z", at, Value::Fill(0.0));
-        assert_eq!(values(z.apply(ones([1, 2, 2, 2]), "bthd")), [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(
+            values(z.apply(ones([1, 2, 2, 2]), "bthd", &Said::default())),
+            [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
+        );
     }
 
     #[test]
@@ -156,26 +274,36 @@ mod tests {
             Selection::default(),
             Value::Array { shape: vec![1, 1, 2], values: vec![3.0, 4.0] },
         );
-        assert_eq!(values(row.apply(ones([1, 2, 2]), "btd")), [3.0, 4.0, 3.0, 4.0]);
+        assert_eq!(values(row.apply(ones([1, 2, 2]), "btd", &Said::default())), [3.0, 4.0, 3.0, 4.0]);
         let wrong =
             clamp("final", Selection::default(), Value::Array { shape: vec![1, 1, 3], values: vec![0.0; 3] });
-        assert!(wrong.apply(ones([1, 2, 2]), "btd").is_err());
+        assert!(wrong.apply(ones([1, 2, 2]), "btd", &Said::default()).is_err());
     }
 
     #[test]
     fn back_looks_at_the_token_before() {
         let previous = clamp("blocks.0.attn.pattern", Selection::default(), Value::Back(1));
         assert_eq!(
-            values(previous.apply(ones([1, 1, 3, 3]), "bhqk")),
+            values(previous.apply(ones([1, 1, 3, 3]), "bhqk", &Said::default())),
             [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
         );
-        assert!(clamp("final", Selection::default(), Value::Back(1)).apply(ones([1, 2, 2]), "btd").is_err());
+        assert!(
+            clamp("final", Selection::default(), Value::Back(1))
+                .apply(ones([1, 2, 2]), "btd", &Said::default())
+                .is_err()
+        );
     }
 
     #[test]
     fn a_head_that_is_not_there_is_refused() {
         let at = |head| Selection { heads: Some(vec![head]), ..Selection::default() };
-        assert!(clamp("blocks.0.attn.z", at(2), Value::Fill(0.0)).apply(ones([1, 2, 2, 2]), "bthd").is_err());
-        assert!(clamp("final", at(0), Value::Fill(0.0)).apply(ones([1, 2, 2]), "btd").is_err());
+        assert!(
+            clamp("blocks.0.attn.z", at(2), Value::Fill(0.0))
+                .apply(ones([1, 2, 2, 2]), "bthd", &Said::default())
+                .is_err()
+        );
+        assert!(
+            clamp("final", at(0), Value::Fill(0.0)).apply(ones([1, 2, 2]), "btd", &Said::default()).is_err()
+        );
     }
 }

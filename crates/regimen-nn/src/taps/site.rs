@@ -20,14 +20,15 @@ const BLOCK: [&str; 13] = [
     "resid.post",   // btd  what leaves the layer
 ];
 
-/// Every site of a decoder: `embed` (btd), `blocks.{l}.…`, `final` (btd, after the last norm).
+/// Every site of a decoder: `embed` (btd), `blocks.{l}.…`, `final` (btd, after the last norm), `logits` (pv: a row for
+/// every position that is put out).
 pub fn sites(shape: &Shape) -> Vec<String> {
     let exists = |name: &str| shape.ffn > 0 || !(name.starts_with("mlp.") || name == "resid.mid");
     let block =
         |layer| BLOCK.iter().filter(|name| exists(name)).map(move |name| format!("blocks.{layer}.{name}"));
     let mut names = vec!["embed".to_owned()];
     names.extend((0..shape.layers).flat_map(block));
-    names.push("final".to_owned());
+    names.extend(["final", "logits"].map(str::to_owned));
     names
 }
 

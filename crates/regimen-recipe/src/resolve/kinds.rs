@@ -13,6 +13,7 @@ use crate::report::Diag;
 use crate::room::Room;
 use crate::source::Origin;
 use crate::spec::{Fallback, Field, Ty, Variant};
+use crate::top::PACKED;
 
 impl Resolver<'_> {
     pub(super) fn kind(&mut self, ty: &Ty, rooms: &[Room], raw: &Raw, place: &Place) -> Node {
@@ -120,8 +121,11 @@ impl Resolver<'_> {
         Node::broken(&place.path, at)
     }
 
-    /// What a kind of that name in another room is.
+    /// What a kind of that name in another room is, or why there is none.
     fn kind_elsewhere(&self, name: &str) -> Option<String> {
+        if name == "packing" {
+            return Some(PACKED.to_owned());
+        }
         let found = self.catalogue.all().iter().find(|kind| kind.name == name)?;
         Some(format!("`{name}` is {}", found.room.with_article()))
     }

@@ -1,10 +1,10 @@
-//! What is wrong with data, templates, masks and rewards, found before the first step. Packing needs no check: a batch
-//! is a list of documents, and attention never leaves one.
+//! What is wrong with data, templates, masks and rewards, found before the first step.
 
 mod ends;
 mod finding;
 mod lengths;
 mod masks;
+mod packs;
 mod repeats;
 mod rewards;
 mod rows;
@@ -128,6 +128,7 @@ fn static_data(feed: &DataFeed, setting: &Setting, within: &str, report: &mut Re
     let looked = look(&feed.supply, &feed.transforms, findings);
     masks::check(&looked, setting, findings);
     ends::check(&looked, setting, findings);
+    packs::check(&looked, setting, findings);
     lengths::check(&looked, setting, findings);
     texts::specials(&looked, setting, findings);
     texts::columns(&looked, setting, findings);

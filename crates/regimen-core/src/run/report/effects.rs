@@ -16,11 +16,29 @@ const RIGHT: f64 = 14.0;
 const ROW: f64 = 30.0;
 const FOOT: f64 = 20.0;
 
+/// The numbers of an effect's seeds.
+fn dots(effect: &Effect) -> Vec<f64> {
+    effect.seeds.iter().filter_map(|(_, v)| *v).filter(|v| v.is_finite()).collect()
+}
+
 /// A row of dots on an axis of its own.
 pub(super) fn effect(effect: &Effect) -> String {
-    let dots: Vec<f64> = effect.seeds.iter().filter_map(|(_, v)| *v).filter(|v| v.is_finite()).collect();
+    let Some(picture) = picture_of(effect) else { return String::new() };
+    let words = words_of(effect);
+    format!(
+        "<svg class=\"effect\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{}\">\n{picture}</svg>\n\
+         <p class=\"estimate\">{}</p>\n",
+        ROW + FOOT,
+        escape(&words),
+        escape(&words),
+    )
+}
+
+/// The inside of that row's picture; `None` where no seed has a number.
+pub(super) fn picture_of(effect: &Effect) -> Option<String> {
+    let dots = dots(effect);
     if dots.is_empty() {
-        return String::new();
+        return None;
     }
     let thresholds: Vec<f64> = [effect.above, effect.below].into_iter().flatten().collect();
     let shown = dots.iter().copied().chain(thresholds.iter().copied());
@@ -35,19 +53,12 @@ pub(super) fn effect(effect: &Effect) -> String {
         out
     });
     let row = row(&axis, 0.0, &dots, effect.estimate, effect.interval, "a0");
-    let words = words(effect, dots.len());
-    format!(
-        "<svg class=\"effect\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{}\">\n{}{marks}{row}</svg>\n\
-         <p class=\"estimate\">{}</p>\n",
-        ROW + FOOT,
-        escape(&words),
-        scale(&axis, ROW),
-        escape(&words),
-    )
+    Some(format!("{}{marks}{row}", scale(&axis, ROW)))
 }
 
 /// The estimate in words.
-fn words(effect: &Effect, seeds: usize) -> String {
+pub(super) fn words_of(effect: &Effect) -> String {
+    let seeds = dots(effect).len();
     let mut text = effect.estimate.map_or_else(String::new, digits);
     if let Some((lo, hi)) = effect.interval {
         let _ = write!(text, " [{}, {}]", digits(lo), digits(hi));

@@ -13,6 +13,7 @@ mod head;
 mod html;
 mod ledger;
 mod numbers;
+mod plot;
 mod recipe;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::LedgerRow;
 
+pub use plot::plot;
 pub use study::{ArmReport, ClaimReport, CurveFamily, Effect, StudyReport, render as render_study};
 
 /// Everything the page shows.

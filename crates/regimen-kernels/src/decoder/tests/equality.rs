@@ -1,6 +1,6 @@
 //! Bit-equality across batch splits, threads, instruction sets, limits and decoding.
 
-use super::{Case, base, case, grads_of, step, variants, weights};
+use super::{Case, DROPOUT, base, case, grads_of, step, variants, weights};
 use crate::decoder::{Decoder, Limits, Pick, Rows};
 use crate::simd::{Level, best_level, force_level};
 use crate::{Decoding, Grads, Layout, Shape, logprob};
@@ -15,6 +15,7 @@ fn splits_threads_and_levels_change_no_bit() {
         let want = grads_of(&s, &layout, &w, &whole, 1.0);
         // eight micro-batches of one document
         let mut decoder = Decoder::new(&s, &layout).unwrap();
+        decoder.set_dropout(Some(DROPOUT));
         let mut grads = Grads::new(&layout);
         let (mut logp, mut entropy) = (Vec::new(), Vec::new());
         for d in whole.starts.windows(2) {
@@ -153,6 +154,29 @@ fn limits_and_long_documents_change_no_bit() {
 }
 
 #[test]
+fn checkpointing_changes_no_bit_and_keeps_less() {
+    for s in variants().into_iter().map(|s| Shape { layers: 3, ..s }) {
+        let layout = Layout::new(&s);
+        let w = weights(&s, &layout);
+        let c = case(&s, &[5, 17, 1, 40, 12], 5);
+        let run = |checkpointing: bool| {
+            let mut decoder = Decoder::new(&s, &layout).unwrap();
+            decoder.set_dropout(Some(DROPOUT));
+            decoder.set_checkpointing(checkpointing);
+            let mut grads = Grads::new(&layout);
+            let (logp, entropy) = step(&mut decoder, &w, &c, 0.9, &mut grads);
+            // and once more into the same buffers
+            step(&mut decoder, &w, &c, 0.9, &mut grads);
+            grads.finish();
+            (logp, entropy, grads.flat().to_vec(), decoder.kept.qkv.len())
+        };
+        let (whole, again) = (run(false), run(true));
+        assert!((&whole.0, &whole.1) == (&again.0, &again.1) && whole.2 == again.2, "{s:?}");
+        assert_eq!(whole.3, 3 * again.3, "{s:?}");
+    }
+}
+
+#[test]
 fn frozen_entries_get_nothing_and_change_nothing_else() {
     for s in variants() {
         let layout = Layout::new(&s);
@@ -163,6 +187,7 @@ fn frozen_entries_get_nothing_and_change_nothing_else() {
             let frozen: Vec<bool> = (0..layout.entries.len()).map(|i| i % every == 1).collect();
             let mut decoder = Decoder::new(&s, &layout).unwrap();
             decoder.set_frozen(&frozen);
+            decoder.set_dropout(Some(DROPOUT));
             let mut grads = Grads::new(&layout);
             step(&mut decoder, &w, &c, 1.0, &mut grads);
             grads.finish();

@@ -1,6 +1,7 @@
 //! The same decoder, plainly, in f64.
 
-use crate::{Activation, Layout, Norm, Positions, Shape};
+use super::DROPOUT;
+use crate::{Activation, Layout, Norm, Positions, Projection, Shape, dropout_mask};
 
 /// Hidden states behind the final norm.
 pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts: &[u32]) -> Vec<Vec<f64>> {
@@ -21,14 +22,19 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
             })
             .collect()
     };
-    // a projection with its bias and its adapter
-    let project = |x: &[f64], path: &str| -> Vec<f64> {
+    // a projection of a row with its bias and its adapter, which may not see all of the input
+    let project = |row: usize, x: &[f64], path: &str| -> Vec<f64> {
         let mut y = lin(x, p(&format!("{path}.weight")));
         if let Some(b) = opt(&format!("{path}.bias")) {
             y.iter_mut().zip(b).for_each(|(y, b)| *y += b);
         }
         if let (Some(a), Some(lora)) = (opt(&format!("{path}.lora_A.weight")), &s.lora) {
-            let more = lin(&lin(x, a), p(&format!("{path}.lora_B.weight")));
+            let layer = path.split('.').nth(2).and_then(|l| l.parse().ok()).unwrap();
+            let projection = Projection::ALL.into_iter().find(|p| p.path(layer) == path).unwrap();
+            let mask = dropout_mask(DROPOUT, (ids, starts), (layer, projection), x.len(), lora.dropout);
+            let seen: Vec<f64> =
+                x.iter().zip(&mask[row * x.len()..]).map(|(x, m)| x * f64::from(*m)).collect();
+            let more = lin(&lin(&seen, a), p(&format!("{path}.lora_B.weight")));
             y.iter_mut().zip(more).for_each(|(y, m)| *y += f64::from(lora.scale()) * m);
         }
         y
@@ -52,7 +58,7 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
             for (pos, x) in xs.iter().enumerate() {
                 let h = norm(x, &at("input_layernorm"));
                 let part = |n: &str, heads: usize, turn: bool| -> Vec<f64> {
-                    let mut y = project(&h, &at(&format!("self_attn.{n}_proj")));
+                    let mut y = project(a + pos, &h, &at(&format!("self_attn.{n}_proj")));
                     if !turn {
                         return y;
                     }
@@ -105,14 +111,14 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
                         }
                     }
                 }
-                let o = project(&att, &at("self_attn.o_proj"));
+                let o = project(a + i, &att, &at("self_attn.o_proj"));
                 x.iter_mut().zip(o).for_each(|(x, o)| *x += o);
                 if s.ffn > 0 {
                     let h = norm(if s.parallel { &below } else { x }, &at("post_attention_layernorm"));
-                    let up = project(&h, &at("mlp.up_proj"));
+                    let up = project(a + i, &h, &at("mlp.up_proj"));
                     let act: Vec<f64> = match s.activation {
                         Activation::SwiGlu => {
-                            let gate = project(&h, &at("mlp.gate_proj"));
+                            let gate = project(a + i, &h, &at("mlp.gate_proj"));
                             gate.iter().zip(&up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect()
                         }
                         Activation::Relu2 => up.iter().map(|u| u.max(0.0).powi(2)).collect(),
@@ -129,7 +135,7 @@ pub(super) fn hidden(s: &Shape, layout: &Layout, w: &[f64], ids: &[u32], starts:
                             up.iter().map(|u| 0.5 * u * (1.0 + erf(u / 2f64.sqrt()))).collect()
                         }
                     };
-                    let y = project(&act, &at("mlp.down_proj"));
+                    let y = project(a + i, &act, &at("mlp.down_proj"));
                     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
                 }
             }
