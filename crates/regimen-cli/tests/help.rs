@@ -146,7 +146,7 @@ fn what_cannot_fit_is_refused_with_5() {
     let recipe = program::write(
         &dir,
         "huge.toml",
-        &program::RECIPE.replace("width = 32", "width = 65536").replace("layers = 1", "layers = 200"),
+        &program::RECIPE.replace("width = 32", "width = 65536").replace("layers = 1", "layers = 20"),
     );
     for verb in ["run", "plan"] {
         let error = stderr(regimen(&[verb, &recipe]).code(5));

@@ -73,6 +73,7 @@ impl Model {
     /// What is wrong with `config.json`, the weights, the adapters or the tokenizer.
     pub fn read(folder: &dyn Folder, device: &Device) -> Result<Self> {
         let Outline { shape, tokenizer, family } = Outline::read(folder)?;
+        BESIDE.iter().try_for_each(|name| whole(name, folder))?;
         let files = model_files(folder)?;
         plausible(&shape, &files, folder)?;
         let mut net = build(&Arch::Decoder(shape.clone()), device)?;
@@ -159,6 +160,18 @@ impl Model {
             pad: self.tokenizer.pad(),
         }
     }
+}
+
+/// Files that say nothing to us; cut short they are a sign that more of the checkpoint is damaged.
+const BESIDE: [&str; 2] = ["generation_config.json", "special_tokens_map.json"];
+
+/// Refuses a JSON file that is there and not whole.
+fn whole(name: &str, folder: &dyn Folder) -> Result<()> {
+    let Some(bytes) = read_if_there(folder, name)? else { return Ok(()) };
+    let read = serde_json::from_slice::<Value>(&bytes);
+    read.map(drop).map_err(|e| {
+        Error::data(format!("it is not whole JSON: {e}")).within(name).remedy("copy the checkpoint again")
+    })
 }
 
 /// The files of a checkpoint that hold weights: of the model in one file or several, and of adapters.
