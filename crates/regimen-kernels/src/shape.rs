@@ -83,7 +83,7 @@ pub struct Shape {
 /// Deeper than any decoder that is used.
 const MOST_LAYERS: usize = 4096;
 /// More than any machine holds; below it no sum of sizes overflows.
-const MOST_PARAMETERS: f64 = 4e12;
+const MOST_PARAMETERS: f64 = 1e15;
 
 impl Shape {
     /// Says what is impossible about the shape.
