@@ -7,7 +7,7 @@ use regimen_data::{Body, Example, ExampleId};
 use regimen_data::{Notes, Transform, apply_all};
 
 use super::supply::Supply;
-use crate::picks::{Side, Unit};
+use crate::picks::{Content, Side, Unit};
 
 /// After so many draws without a single token to learn, the masks are taken to be broken.
 const MOST_EMPTY: usize = 1000;
@@ -72,7 +72,7 @@ impl DataFeed {
             if let Some(row) = self.waiting.pop_front() {
                 self.taken += 1;
                 rows += 1;
-                let tokens = row.iter().map(|u| u.tokens.len() as u64).sum();
+                let tokens = row.iter().map(|u| u.size() as u64).sum();
                 self.supply.ledger.record(row[0].example, tokens, step);
                 units.extend(row);
             }
@@ -97,7 +97,7 @@ impl DataFeed {
                 let key = self.supply.key.child("probe").at(i);
                 for row in self.rows(example, 1.0, key, &mut Notes::default())? {
                     rows += 1;
-                    tokens += row.iter().map(|u| u.tokens.len() as u64).sum::<u64>();
+                    tokens += row.iter().map(|u| u.size() as u64).sum::<u64>();
                 }
                 seen += 1;
             }
@@ -141,12 +141,14 @@ impl DataFeed {
         let id = example.id;
         let place = || self.supply.catalogue.place(id, Split::Train);
         for example in apply_all(&self.transforms, example, key, notes).within(place)? {
-            let unit = |tokens, side| Unit { example: id, tokens, weight, advantage: None, side };
+            let of = |content, side| Unit { example: id, content, weight, advantage: None, side };
+            let unit = |tokens, side| of(Content::Tokens(tokens), side);
             let row = match example.body {
                 Body::Tokens(tokens) => vec![unit(tokens, None)],
                 Body::Pair { chosen, rejected } => {
                     vec![unit(chosen, Some(Side::Chosen)), unit(rejected, Some(Side::Rejected))]
                 }
+                Body::Features(features) => vec![of(Content::Features(features), None)],
                 _ => return Err(self.without_tokens(id)),
             };
             self.must_fit(&row)?;
@@ -163,18 +165,18 @@ impl DataFeed {
     }
 
     fn must_fit(&self, row: &[Unit]) -> Result<()> {
-        let Some(long) = row.iter().find(|unit| unit.tokens.len() > self.context) else { return Ok(()) };
+        let Some(long) = row.iter().find(|unit| unit.tokens().len() > self.context) else { return Ok(()) };
         let place = self.supply.catalogue.place(long.example, Split::Train);
-        let what = format!("{place} has {} tokens; the context is {}", long.tokens.len(), self.context);
+        let what = format!("{place} has {} tokens; the context is {}", long.tokens().len(), self.context);
         Err(Error::data(what).remedy(
             "add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`",
         ))
     }
 }
 
-/// Whether any token of a document carries loss.
+/// Whether anything of a unit carries loss.
 fn learns(unit: &Unit) -> bool {
-    unit.tokens.iter().skip(1).any(|t| t.weight != 0.0)
+    unit.places() > 0
 }
 
 impl Persist for DataFeed {

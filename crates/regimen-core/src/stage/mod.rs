@@ -24,6 +24,7 @@ use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::probe::{Periods, Probe};
 use crate::schedule::Schedule;
+use crate::update::Update;
 
 /// A stage under way. Everything that changes while it runs is in [`Stage::save`].
 pub struct Stage {
@@ -39,6 +40,8 @@ pub struct Stage {
     pub casts: BTreeMap<String, Box<dyn Net>>,
     /// What it trains on.
     pub streams: Vec<Stream>,
+    /// What happens around the optimiser's step.
+    pub update: Box<dyn Update>,
     /// Turns gradients into weights.
     pub optimizer: Box<dyn Optimizer>,
     /// The shape of the learning rate.
@@ -63,8 +66,8 @@ pub struct Stage {
     pub counters: Counters,
     /// The readings of the last step.
     pub signals: Signals,
-    /// The decoding engine; packs the weights again after every update.
-    pub generator: Generator,
+    /// The decoding engine; packs the weights again after every update. A net of numbers has none.
+    pub generator: Option<Generator>,
 }
 
 impl Persist for Stage {
@@ -78,6 +81,7 @@ impl Persist for Stage {
         }
         state.nest("counters", self.counters.save());
         state.nest("knobs", self.knobs.save());
+        state.nest("update", self.update.save());
         state.nest("optimizer", self.optimizer.save(self.policy.net.params()));
         if !self.clamps.is_empty() {
             state.nest("clamps", self.clamps.save());
@@ -94,6 +98,7 @@ impl Persist for Stage {
     fn load(&mut self, mut state: State) -> Result<(), StateError> {
         self.counters.load(state.take_nested("counters"))?;
         self.knobs.load(state.take_nested("knobs"))?;
+        self.update.load(state.take_nested("update"))?;
         self.optimizer.load(self.policy.net.params(), state.take_nested("optimizer"))?;
         if !self.clamps.is_empty() {
             self.clamps.load(state.take_nested("clamps"))?;

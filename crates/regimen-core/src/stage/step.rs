@@ -74,6 +74,9 @@ impl Stage {
         }
         let part = span("update");
         self.policy.net.finish_grads();
+        for (name, value) in self.update.before(self.policy.net.as_mut(), version) {
+            stepped.readings.set(name, value);
+        }
         let norm = global_norm(self.policy.net.grads());
         if !norm.is_finite() {
             return Err(self.diverged("the gradient's norm", norm));
@@ -87,6 +90,7 @@ impl Stage {
         if let Some(bad) = trained.into_iter().find_map(|range| first_not_finite(&params.flat()[range])) {
             return Err(self.diverged("a weight", f64::from(bad)));
         }
+        self.update.after(self.policy.net.as_ref(), version);
         drop(part);
         self.counters.step += 1;
         let r = &mut stepped.readings;
@@ -174,11 +178,12 @@ impl Stage {
                         as f32;
                 let temperature = settings.sampling.temperature;
                 let mut go = |_: usize, _: u32| true;
+                let generator = self.generator.as_mut();
                 let mut decoder = Decoder {
-                    generator: &mut self.generator,
+                    generator: generator.ok_or_else(|| Error::failed("a net of numbers draws no tokens"))?,
                     weights: self.policy.net.params().flat(),
                     version: step,
-                    tokenizer: &self.policy.tokenizer,
+                    tokenizer: self.policy.tokenizer()?,
                     on_token: &mut go,
                 };
                 let key = self.key.child("rollout").child(&stream.name).at(step);
@@ -197,9 +202,8 @@ impl Stage {
     }
 
     fn count(&mut self, units: &[Unit], reads_others: bool) {
-        let tokens: u64 = units.iter().map(|u| u.tokens.len() as u64).sum();
-        let loss_tokens: usize =
-            units.iter().flat_map(|u| u.tokens.iter().skip(1)).filter(|t| t.weight != 0.0).count();
+        let tokens: u64 = units.iter().map(|u| u.size() as u64).sum();
+        let loss_tokens: usize = units.iter().map(Unit::places).sum();
         self.counters.tokens += tokens;
         self.counters.loss_tokens += loss_tokens as u64;
         self.counters.units += units.len() as u64;
