@@ -171,7 +171,7 @@ impl Builder<'_> {
         mut policy: Model,
         casts: BTreeMap<String, Box<dyn Net>>,
     ) -> Result<Stage> {
-        policy.net.set_checkpointing(node.bool("gradient-checkpointing"));
+        policy.net.set_checkpointing(node.opt_bool("gradient-checkpointing").unwrap_or(false));
         let id = node.str("id");
         let key = self.stage_key(id);
         let mut policy = policy;

@@ -18,7 +18,7 @@ fn chain(c: f32, k: usize, a: impl Fn(usize) -> f32, b: impl Fn(usize) -> f32) -
 
 #[test]
 fn every_product_is_one_chain_in_k_order_at_every_level() {
-    for level in [Level::Avx512, Level::Avx2, Level::Portable] {
+    for level in Level::ALL {
         if !force_level(level) {
             continue;
         }

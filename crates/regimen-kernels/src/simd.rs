@@ -1,14 +1,18 @@
 //! Sixteen f32 lanes, the same bits on every instruction set.
 //!
 //! Every operation is a correctly rounded IEEE operation on 16 lanes: one `zmm` register with AVX-512, two `ymm`
-//! with AVX2+FMA, an array elsewhere. Code that is generic over [`Simd`] therefore gives the same bits at every
+//! with AVX2+FMA, four quarters with NEON, an array elsewhere. Code that is generic over [`Simd`] therefore gives the same bits at every
 //! [`Level`]; the order of every sum is fixed by the lane, never by the register width.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::V128;
 pub(crate) use plain::Plain;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{V256, V512};
@@ -25,6 +29,8 @@ pub enum Level {
     Avx512,
     /// AVX2 and FMA.
     Avx2,
+    /// NEON, which every 64-bit ARM processor has.
+    Neon,
     /// No intrinsics; `f32::mul_add`.
     Portable,
 }
@@ -32,26 +38,24 @@ pub enum Level {
 const UNKNOWN: u8 = u8::MAX;
 static LEVEL: AtomicU8 = AtomicU8::new(UNKNOWN);
 
+impl Level {
+    /// All levels, the best first.
+    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+}
+
 /// The level in use: the best of this CPU, unless [`force_level`] chose another.
 pub fn level() -> Level {
-    match LEVEL.load(Ordering::Relaxed) {
-        0 => Level::Avx512,
-        1 => Level::Avx2,
-        2 => Level::Portable,
-        _ => {
-            let best = best_level();
-            LEVEL.store(best as u8, Ordering::Relaxed);
-            best
-        }
+    if let Some(level) = Level::ALL.get(usize::from(LEVEL.load(Ordering::Relaxed))) {
+        return *level;
     }
+    let best = best_level();
+    LEVEL.store(best as u8, Ordering::Relaxed);
+    best
 }
 
 /// The best level this CPU has.
 pub fn best_level() -> Level {
-    [Level::Avx512, Level::Avx2, Level::Portable]
-        .into_iter()
-        .find(|l| supported(*l))
-        .unwrap_or(Level::Portable)
+    Level::ALL.into_iter().find(|l| supported(*l)).unwrap_or(Level::Portable)
 }
 
 /// Whether this CPU has the instructions of `level`.
@@ -67,12 +71,13 @@ pub fn supported(level: Level) -> bool {
                     && is_x86_feature_detected!("fma")
             }
             Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Level::Neon => false,
             Level::Portable => true,
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        level == Level::Portable
+        level == Level::Portable || (level == Level::Neon && cfg!(target_arch = "aarch64"))
     }
 }
 
@@ -278,8 +283,12 @@ macro_rules! simd {
                     $crate::simd::Level::Avx512 => return unsafe { on_avx512($($arg),*) },
                     // SAFETY: as above.
                     $crate::simd::Level::Avx2 => return unsafe { on_avx2($($arg),*) },
-                    $crate::simd::Level::Portable => {}
+                    _ => {}
                 }
+            }
+            #[cfg(target_arch = "aarch64")]
+            if $crate::simd::level() == $crate::simd::Level::Neon {
+                return $body::<$crate::simd::V128>($($arg),*);
             }
             $body::<$crate::simd::Plain>($($arg),*)
         }

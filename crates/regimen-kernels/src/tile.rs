@@ -30,7 +30,7 @@ pub(crate) struct Tile {
 /// Keeps the compiler from mixing the loads of two steps of k, which would spill the accumulators.
 #[inline(always)]
 fn in_order() {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     // SAFETY: no instruction; it only forbids moving memory accesses across this point.
     unsafe {
         std::arch::asm!("", options(nostack, preserves_flags));

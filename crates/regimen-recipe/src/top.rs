@@ -129,10 +129,9 @@ const TRAIN: &[Field] = &[
     Field::new(
         "gradient-checkpointing",
         Ty::Bool,
-        "keep only what enters each layer and compute the rest again on the way back: less memory, about a fifth more \
-         time, the same results",
+        "keep only what enters each layer and compute the rest again on the way back: less memory, \
+         more work, the same results",
     )
-    .or("false")
     .aliases(&["activation-checkpointing"]),
     CONTEXT,
     Field::new("checkpoint-every", Ty::Every, "absent: every 500 steps and at the end")

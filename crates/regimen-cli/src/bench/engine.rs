@@ -136,7 +136,8 @@ impl Run {
             }
             _ => (self.own_command(ours, self.work, ours.threads)?, OURS.to_owned()),
         };
-        measured(&mut command, &program).map_err(within)
+        let row = measured(&mut command, &program).map_err(within)?;
+        Ok(row.named(self.work, self.engine()))
     }
 
     /// Two trainings at once, one thread each.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use regimen_base::{Error, Result};
 use regimen_core::run::host_facts;
 use serde_json::{Value, json};
 
@@ -58,6 +59,35 @@ impl Report {
             "summary": summarise(&self.rows, &self.sizes).iter().map(Summary::as_json).collect::<Vec<_>>(),
             "rows": self.rows.iter().map(|row| &row.0).collect::<Vec<_>>(),
         })
+    }
+
+    /// Reads what [`Report::as_json`] gave.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn from_json(text: &[u8]) -> Result<Self> {
+        let value: Value =
+            serde_json::from_slice(text).map_err(|e| Error::data(format!("it is not JSON: {e}")))?;
+        let rows = value.get("rows").and_then(Value::as_array).ok_or_else(|| {
+            Error::data("it has no `rows`").remedy("name files that `regimen bench --json` wrote")
+        })?;
+        Ok(Self {
+            sizes: Vec::new(),
+            rounds: value.get("rounds").and_then(Value::as_u64).unwrap_or(1),
+            threads: value.get("threads").and_then(Value::as_u64).map_or(1, |n| n as usize),
+            load: value.get("load").and_then(Value::as_f64),
+            rows: rows.iter().cloned().map(Row).collect(),
+        })
+    }
+
+    /// All rows together: as many rounds as the most often measured work has rows, and the highest of the loads.
+    pub fn joined(reports: Vec<Self>, sizes: &[Size]) -> Self {
+        let threads = reports.first().map_or(1, |r| r.threads);
+        let load = reports.iter().filter_map(|r| r.load).reduce(f64::max);
+        let rows: Vec<Row> = reports.into_iter().flat_map(|r| r.rows).collect();
+        let times = |size: &Size, work: Work| rows.iter().filter(|r| r.is(work, size.name(), OURS)).count();
+        let rounds = sizes.iter().flat_map(|size| Work::ALL.map(|work| times(size, work))).max();
+        Self { sizes: sizes.to_vec(), rounds: rounds.unwrap_or(0) as u64, threads, load, rows }
     }
 
     fn sgemm(&self) -> Option<f64> {
@@ -165,6 +195,25 @@ mod tests {
         assert!(lines[2].contains("1.60") && lines[2].contains("0.050"), "{text}");
         let tok_s = |line: &str| line.char_indices().position(|(_, c)| c == 'k');
         assert_eq!(tok_s(&lines[1][20..]), tok_s(&lines[2][20..]), "{text}");
+    }
+
+    /// What was measured in pieces makes the same table as what was measured at once.
+    #[test]
+    fn reports_can_be_put_together() {
+        let all = rows();
+        let piece = |rows: &[Row], load| Report {
+            sizes: vec![Size::Xs],
+            rounds: 1,
+            threads: 2,
+            load: Some(load),
+            rows: rows.to_vec(),
+        };
+        let pieces = [piece(&all[..2], 0.25), piece(&all[2..], 0.75)];
+        let read = pieces.map(|p| Report::from_json(p.as_json().to_string().as_bytes()).expect("a report"));
+        let joined = Report::joined(read.into(), &[Size::Xs]);
+        assert_eq!((joined.rounds, joined.threads, joined.load), (2, 2, Some(0.75)));
+        assert_eq!(joined.rows, all);
+        assert!(Report::from_json(b"{}").is_err_and(|e| e.to_string().contains("rows")));
     }
 
     #[test]

@@ -17,6 +17,14 @@ impl Row {
         value.is_object().then_some(Self(value))
     }
 
+    /// The row under the names that were asked for; some scripts call their work something else.
+    #[must_use]
+    pub fn named(mut self, work: Work, engine: &str) -> Self {
+        self.0["bench"] = json!(work.name());
+        self.0["peer"] = json!(engine);
+        self
+    }
+
     /// Trainings that ran beside each other, as one: their tokens a second and their memory together.
     pub fn beside(size: Size, rows: &[Row]) -> Self {
         let all = |name: &str| rows.iter().filter_map(|row| row.number(name)).collect::<Vec<_>>();
@@ -87,6 +95,14 @@ mod tests {
         );
         assert_eq!(Row::last_of("Traceback\nError: x"), None);
     }
+    /// TRL's script calls all of its stages `trl`.
+    #[test]
+    fn a_row_belongs_to_the_work_that_was_asked_for() {
+        let row = Row(json!({ "bench": "trl", "peer": "trl-sft", "size": "xs", "trained_tok_s": 5.0 }));
+        let row = row.named(Work::Sft, "trl-sft");
+        assert!(row.is(Work::Sft, "xs", "trl-sft") && row.speed() == Some(5.0));
+    }
+
     #[test]
     fn two_side_by_side_add_up() {
         let row = |speed: f64| Row(json!({ "tok_s": speed, "rss_mb": 10.0, "first_step_s": speed }));

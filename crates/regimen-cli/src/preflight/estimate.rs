@@ -9,6 +9,8 @@ use super::load::{Load, Work};
 pub struct Memory {
     /// Weights, their gradient and the copy of it that the optimiser reads.
     pub weights: u64,
+    /// Freed memory of reading the model, which the allocator keeps.
+    pub reading: u64,
     /// The optimiser's moments.
     pub optimizer: u64,
     /// Frozen copies of other models.
@@ -41,6 +43,7 @@ impl Memory {
     pub fn parts(&self) -> impl Iterator<Item = Share> {
         [
             ("weights and gradients", self.weights),
+            ("reading the model", self.reading),
             ("optimiser", self.optimizer),
             ("other models", self.casts),
             ("activations", self.activations),
@@ -69,15 +72,24 @@ pub fn memory(load: &Load) -> Memory {
         rest: PROGRAM + load.data_bytes,
         ..Memory::default()
     };
+    if load.loaded {
+        // the file and its numbers, and the net before its adapters
+        memory.reading = if load.arch.decoder().is_some_and(|shape| shape.lora.is_some()) {
+            3 * weights
+        } else {
+            2 * weights
+        };
+    }
     if trains {
         memory.optimizer = 2 * trained;
         memory.activations = activations(load);
         // weights and moments, as they are and as bytes of a file
         memory.checkpoint = weights + 4 * trained;
     }
-    if let Some(shape) = load.arch.decoder().filter(|_| load.decodes()) {
+    if let Some(shape) = load.arch.decoder().filter(|_| load.decodes() || load.replies) {
         let row = 2 * shape.layers * shape.kv_heads * shape.head_dim;
-        memory.cache = weights + F32 * (load.slots * load.longest * row) as u64;
+        // a decoder of its own, with the head packed and the embedding as it is
+        memory.cache = weights + packed(load) / 2 + F32 * (load.slots * load.longest * row) as u64;
     }
     memory
 }
@@ -159,7 +171,8 @@ mod tests {
         let m = memory(&load);
         let shape = load.arch.decoder().expect("a decoder");
         let (row, rows) = (2 * shape.layers * shape.kv_heads * shape.head_dim, 64 * 100);
-        assert_eq!((m.casts, m.cache), (weights + packed(&load) / 2, weights + (4 * rows * row) as u64));
+        let head = packed(&load) / 2;
+        assert_eq!((m.casts, m.cache), (weights + head, weights + head + (4 * rows * row) as u64));
         assert_eq!(m.total(), m.parts().map(|p| p.bytes).sum::<u64>());
     }
 

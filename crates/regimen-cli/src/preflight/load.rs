@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regimen_base::{Result, Split};
 use regimen_core::Clamps;
 use regimen_core::build::{Builder, micro_batch_tokens};
+use regimen_core::evaluate::Set;
 use regimen_core::feed::{DataFeed, RolloutFeed, prompt_tokens};
 use regimen_core::model::{Model, Outline, Written};
 use regimen_core::registry::{BuildCx, Registry, build};
@@ -47,6 +48,10 @@ pub struct Load {
     pub checkpointing: bool,
     /// Mean length of a row in tokens.
     pub mean_length: f64,
+    /// Whether the net comes from files.
+    pub loaded: bool,
+    /// Whether replies are drawn to be judged.
+    pub replies: bool,
     /// Other models.
     pub casts: usize,
     /// Rows decoded side by side.
@@ -127,7 +132,8 @@ pub fn examine_and_keep(
     let _ = (resolved.root().opt_str("name"), resolved.root().opt_str("about"));
     let mut loads = Vec::new();
     for (node, plan) in resolved.stages().iter().zip(&resolved.plan().stages) {
-        let _ = (node.opt_str("id"), node.opt_str("about"));
+        // `from` is a matter of the plan
+        let _ = (node.opt_str("id"), node.opt_str("about"), node.opt_str("from"));
         loads.push(known.stage(node, plan).map_err(|e| e.within(format!("stage `{}`", plan.id)))?);
     }
     let Known { mut findings, trained, held_out, shown, .. } = known;
@@ -180,7 +186,7 @@ impl Known<'_> {
             Taps::new(clamps.all()).check(shape).map_err(|e| e.within(node.origin()))?;
         }
         self.ends.insert(plan.id.clone(), outline.clone());
-        let load = if node.kind() == "eval" {
+        let mut load = if node.kind() == "eval" {
             Self::idle(plan, &outline)
         } else {
             self.training(node, plan, &outline)?
@@ -189,6 +195,7 @@ impl Known<'_> {
         written_and_empty(node, eval);
         if let Some(eval) = eval {
             let evaluation = self.builder.evaluation(eval, outline.speech(), &outline.arch())?;
+            load.replies = evaluation.sets.iter().any(draws_replies);
             self.held_out.extend(evaluation.sets.into_iter().map(|set| set.source));
         }
         Ok(load)
@@ -200,7 +207,7 @@ impl Known<'_> {
         Load {
             stage: plan.id.clone(),
             slots: decoder.map_or(0, |_| SLOTS),
-            longest: decoder.map_or(0, |shape| shape.max_positions),
+            longest: decoder.map_or(0, |shape| shape.max_positions.min(REPLY)),
             micro_batch_tokens: micro_batch_tokens(&arch),
             arch,
             steps: 0,
@@ -208,6 +215,8 @@ impl Known<'_> {
             step_tokens: 0.0,
             checkpointing: false,
             mean_length: 0.0,
+            loaded: !matches!(plan.from, Start::Model),
+            replies: false,
             casts: 0,
             data_bytes: 0,
         }
@@ -230,13 +239,14 @@ impl Known<'_> {
         let stops = self.findings.count(Level::Error) > 0;
         let mut load = Load {
             steps: stage.total,
+            loaded: loaded || !matches!(plan.from, Start::Model),
             casts: node.map("cast").len(),
             slots: 0,
             longest: 0,
             micro_batch_tokens: node
                 .opt_usize("micro-batch-tokens")
                 .unwrap_or_else(|| micro_batch_tokens(&outline.arch())),
-            checkpointing: node.bool("gradient-checkpointing"),
+            checkpointing: node.opt_bool("gradient-checkpointing").unwrap_or(false),
             data_bytes: data_bytes(node)? + ROW_BYTES * rows_of(&stage),
             ..Self::idle(plan, outline)
         };
@@ -326,6 +336,16 @@ fn written_and_empty(stage: &Node, eval: Option<&Node>) {
 /// Whether a piece has a field of this name; kinds are added without this crate knowing them.
 fn declares(node: &Node, field: &str) -> bool {
     node.spec().is_some_and(|spec| spec.fields.iter().any(|f| f.name == field))
+}
+
+/// A prompt and its reply in an evaluation, about, in tokens. Longer rows take memory only when they come.
+const REPLY: usize = 512;
+
+/// Whether a set has prompts whose replies can be judged.
+fn draws_replies(set: &Set) -> bool {
+    let first = || set.source.get(0, Split::Eval).ok();
+    let judged = |e: Example| matches!(e.body, Body::Messages(_)) && set.judges.can_judge(&e);
+    set.source.len(Split::Eval) != Some(0) && first().is_some_and(judged)
 }
 
 /// A net that reads and writes the same tokens, and is as small as can be. A net of numbers is small as it is.
@@ -476,6 +496,8 @@ pub mod tests {
             micro_batch_tokens: 8192,
             checkpointing: false,
             mean_length: 40.0,
+            loaded: false,
+            replies: false,
             casts: 0,
             slots: 0,
             longest: 0,

@@ -48,6 +48,9 @@ pub struct Args {
     /// Measure decoding of this model instead, from 1, 8 and 64 prompts; with --peer beside llama.cpp
     #[arg(long, value_name = "RUN|CKPT", conflicts_with_all = ["size", "work", "steps", "models", "data"])]
     checkpoint: Option<PathBuf>,
+    /// Measure nothing: make the table from what earlier calls printed with --json
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["peer", "checkpoint", "work", "steps"])]
+    from: Vec<PathBuf>,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
@@ -73,7 +76,8 @@ impl Args {
             (Some(_), Some(checkpoint)) => self.decode(checkpoint),
             (Some(work), None) => self.measure(work),
             (None, Some(checkpoint)) => self.compare_decoding(checkpoint),
-            (None, None) => self.compare(),
+            (None, None) if self.from.is_empty() => self.compare(),
+            (None, None) => self.gather(),
         }
     }
 
@@ -137,13 +141,28 @@ impl Args {
         let ours = Ours { threads, steps: self.steps, models: self.models.clone() };
         let load = load();
         let rows = self.rows(&ours, peers.as_ref())?;
-        let wrong = wrong_losses(&rows, &known);
-        let report = Report { sizes: self.size.clone(), rounds: self.rounds, threads, load, rows };
+        self.print(&Report { sizes: self.size.clone(), rounds: self.rounds, threads, load, rows }, &known)
+    }
+
+    /// Several reports as one.
+    fn gather(&self) -> Outcome {
+        let mut all = Vec::new();
+        for file in &self.from {
+            let text = std::fs::read(file)
+                .map_err(|e| Error::usage(format!("cannot read {}: {e}", file.display())))?;
+            all.push(Report::from_json(&text).map_err(|e| e.within(file.display().to_string()))?);
+        }
+        let known = self.known()?;
+        self.print(&Report::joined(all, &self.size), &known)
+    }
+
+    fn print(&self, report: &Report, known: &[Size]) -> Outcome {
+        let wrong = wrong_losses(&report.rows, known);
         let mut out = out::open();
         if self.json {
             writeln!(out, "{:#}", report.as_json())?;
         } else {
-            write!(out, "{}{}", report.render(), verdict(&known, &wrong))?;
+            write!(out, "{}{}", report.render(), verdict(known, &wrong))?;
         }
         out.flush()?;
         match wrong.into_iter().next() {

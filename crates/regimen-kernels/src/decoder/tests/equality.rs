@@ -50,7 +50,7 @@ fn splits_threads_and_levels_change_no_bit() {
                 "{s:?}: {threads} threads"
             );
         }
-        for level in [Level::Avx2, Level::Portable] {
+        for level in Level::ALL {
             if force_level(level) {
                 assert!(grads_of(&s, &layout, &w, &whole, 1.0) == want, "{s:?}: {level:?}");
             }
