@@ -15,7 +15,7 @@ use regimen_recipe::{Node, Resolved, Room, StagePlan};
 
 use crate::clamps::Clamps;
 use crate::evaluate::{Evaluation, Set};
-use crate::feed::{DataFeed, Judges, RolloutFeed, Supply};
+use crate::feed::{DataFeed, Judges, Memory, Recalled, RolloutFeed, Supply};
 use crate::generate::Generator;
 use crate::knobs::Knobs;
 use crate::model::Model;
@@ -24,7 +24,7 @@ use crate::probe::Periods;
 use crate::reduce::Reduce;
 use crate::registry::{BuildCx, Material, Registry, build};
 use crate::rollout::{Rollout, Settings, SingleTurn};
-use crate::stage::{Counters, Feed, Stage, Stream};
+use crate::stage::{Counters, Feed, Placing, Stage, Stream};
 
 /// Builds what a resolved recipe describes.
 pub struct Builder<'a> {
@@ -258,7 +258,9 @@ impl Builder<'_> {
         let feed = match node.opt_table("rollout") {
             None => {
                 let transforms = self.transforms(node.list("transform"), &cx)?;
-                Feed::Data(Box::new(DataFeed::new(supply, transforms, batch, context)))
+                let mut feed = DataFeed::new(supply, transforms, batch, context);
+                feed.memory = node.opt_table("memory").map(memory);
+                Feed::Data(Box::new(feed))
             }
             Some(rollout) => {
                 let template = ChatTemplate::of(policy.tokenizer()?)?;
@@ -295,7 +297,9 @@ impl Builder<'_> {
                     "give rows with `chosen` and `rejected`, and the transforms `chat` and `train-on-reply`",
                 ));
         }
-        Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
+        let compare = node.opt_usize("compare-paths").unwrap_or(0);
+        let placing = node.opt_usize("path").map(|path| Placing { path, compare });
+        Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives, placing })
     }
 
     /// The sampler that the stream names. Endless tasks cannot be shuffled: the standard sampler mixes them. (Whether the
@@ -408,8 +412,14 @@ impl Builder<'_> {
             sets.push(Set { name, source: Arc::clone(source), judges: sources.judges.clone(), gold });
         }
         let n = eval.opt_u64("n").unwrap_or(200);
-        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens: micro_batch_tokens(arch), probes })
+        let (micro_batch_tokens, select) = (micro_batch_tokens(arch), eval.opt_usize("select"));
+        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens, probes, select })
     }
+}
+
+fn memory(node: &Node) -> Memory {
+    let goal = if node.str("goal") == "path" { Recalled::Path } else { Recalled::Own };
+    Memory::new(node.usize("size"), node.f64("chance"), node.usize("recall"), goal, node.opt_usize("path"))
 }
 
 /// Takes the parameters that the stage's `freeze` names out of the training.

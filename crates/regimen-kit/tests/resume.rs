@@ -86,7 +86,12 @@ length = "5st"
 batch = 6
 freeze = "layers.0.*"
 update = { kind = "ewc", every = 2, window = 1 }
-stream.digits = { data = { kind = "digits", take = 17 }, objective = "cross-entropy" }
+[stage.stream.digits]
+data = { kind = "digits", take = 17 }
+objective = "cross-entropy"
+path = 0
+compare-paths = 1
+memory = { size = 4, chance = 0.5, recall = 2 }
 "#;
 
 #[test]

@@ -103,6 +103,8 @@ pub struct Evaluation {
     pub micro_batch_tokens: usize,
     /// What else is read of gold text.
     pub probes: Vec<(String, Box<dyn Probe>)>,
+    /// Of a net of several paths the one that says which of those before it answers each row.
+    pub select: Option<usize>,
 }
 
 /// How many replies are kept for reading.
@@ -143,7 +145,7 @@ impl Evaluation {
             (0..count).map(|i| set.source.get(i, Split::Eval)).collect::<Result<_>>()?;
         let mut result = SetResult { name: set.name.clone(), ..SetResult::default() };
         if subject.model.language.is_none() {
-            numbers::read(self.micro_batch_tokens, examples, subject, &mut result)?;
+            numbers::read(self, examples, subject, &mut result)?;
             return Ok(result);
         }
         gold::read(self, set, &examples, subject, &mut result)?;

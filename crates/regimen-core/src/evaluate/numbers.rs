@@ -3,9 +3,10 @@
 use burn::Tensor;
 use regimen_base::{Error, Result};
 use regimen_data::{Body, Example, Features, Goal};
-use regimen_nn::{Pick, Taps, Vectors, Want};
+use regimen_nn::{Net, Pick, Taps, Vectors, Want};
 
-use super::{SetResult, Subject, Tally};
+use super::{Evaluation, SetResult, Subject, Tally};
+use crate::stage::{paths_of, placed};
 
 /// Sums over a set.
 #[derive(Default)]
@@ -21,12 +22,16 @@ struct Sums {
 
 /// Reads every row and enters what comes of it.
 pub(super) fn read(
-    cap: usize,
+    evaluation: &Evaluation,
     examples: Vec<Example>,
     subject: &mut Subject,
     result: &mut SetResult,
 ) -> Result<()> {
-    let rows: Vec<(Features, Option<u32>)> = examples.into_iter().map(row).collect::<Result<_>>()?;
+    let mut rows: Vec<(Features, Option<u32>)> = examples.into_iter().map(row).collect::<Result<_>>()?;
+    if let Some(selector) = evaluation.select {
+        select(&mut rows, selector, subject.model.net.as_mut())?;
+    }
+    let cap = evaluation.micro_batch_tokens;
     let mut sums = Sums::default();
     for rows in rows.chunks(cap.max(1)) {
         if !(subject.go)() {
@@ -38,6 +43,25 @@ pub(super) fn read(
     result.replies = (classes.n > 0).then_some(classes);
     result.loss = (count > 0).then(|| loss / count as f64);
     result.gain = (square > 0.0).then(|| along / square);
+    Ok(())
+}
+
+/// Gives each row to the path that path `selector` names for it.
+fn select(rows: &mut [(Features, Option<u32>)], selector: usize, net: &mut dyn Net) -> Result<()> {
+    let of = paths_of(net)?;
+    if selector == 0 {
+        return Err(Error::usage("`select` is path 0: there is no path before it to select"));
+    }
+    for (row, _) in rows.iter_mut() {
+        let asked = placed(row, selector, of)?;
+        let picks = [Pick { position: 0, target: 0 }];
+        let width = asked.values.len();
+        let inputs = Vectors { values: &asked.values, width, picks: &picks, temperature: 1.0 };
+        let want = Want { logits: true, ..Want::default() };
+        let out = net.forward(&regimen_nn::Inputs::Vectors(inputs), want, &mut Taps::none())?;
+        let logits = numbers(out.logits.ok_or_else(|| Error::failed("a net of numbers gave no outputs"))?)?;
+        *row = placed(row, largest(&logits[..selector.min(logits.len())]), of)?;
+    }
     Ok(())
 }
 
@@ -120,6 +144,8 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
 mod tests {
     use super::*;
     use crate::model::Model;
+    use crate::rollout::{Settings, SingleTurn};
+    use regimen_base::Key;
     use regimen_data::{ExampleId, Wanted};
     use regimen_nn::{Arch, Device, Elementwise, Mlp, build};
 
@@ -132,13 +158,20 @@ mod tests {
         Model::new(net, None)
     }
 
+    fn evaluation(select: Option<usize>) -> Evaluation {
+        let rollout = Box::new(SingleTurn(Settings::greedy(1)));
+        let (sets, probes) = (Vec::new(), Vec::new());
+        Evaluation { sets, n: 9, rollout, key: Key::new(0), micro_batch_tokens: 2, probes, select }
+    }
+
     fn result(rows: Vec<Features>) -> SetResult {
         let id = ExampleId { source: 0, index: 0 };
         let examples = rows.into_iter().map(|row| Example::new(id, Body::Features(row))).collect();
         let mut model = identity();
-        let mut subject = Subject { model: &mut model, generator: None, version: 0, go: &|| true };
+        let mut subject =
+            Subject { model: &mut model, generator: None, version: 0, clamps: &[], go: &|| true };
         let mut result = SetResult::default();
-        read(2, examples, &mut subject, &mut result).expect("the rows fit");
+        read(&evaluation(None), examples, &mut subject, &mut result).expect("the rows fit");
         result
     }
 
@@ -165,5 +198,27 @@ mod tests {
         assert_eq!(result.replies, None);
         assert!((result.loss.expect("a loss") - (0.5 + 2.0 + 0.5) / 3.0).abs() < 1e-6);
         assert!((result.gain.expect("a gain") - 10.0 / 21.0).abs() < 1e-6);
+    }
+
+    /// Three paths of one number: the first answers class 0, the second class 1, and the third selects the second for what is
+    /// above 0.
+    #[test]
+    fn a_selector_names_the_path_that_answers() {
+        let between = Elementwise::Linear;
+        let mlp = Mlp { inputs: 1, hidden: vec![], outputs: 2, between, bias: false, paths: 3 };
+        let mut net = build(&Arch::Mlp(mlp), &Device::cpu()).expect("it is sound");
+        net.params_mut().flat_mut().copy_from_slice(&[1.0, -1.0, -1.0, 1.0, -1.0, 1.0]);
+        let mut model = Model::new(net, None);
+        let id = ExampleId { source: 0, index: 0 };
+        let row = |x: f32, class| Features { values: vec![x], goal: Goal::Class(class) };
+        // above 0 the second path says 1; below, the first path says 1 as well, for −1 is the larger of −1·x
+        let rows = [row(2.0, 1), row(-2.0, 1), row(-2.0, 0)];
+        let examples = rows.map(|row| Example::new(id, Body::Features(row))).to_vec();
+        let mut subject =
+            Subject { model: &mut model, generator: None, version: 0, clamps: &[], go: &|| true };
+        let mut result = SetResult::default();
+        read(&evaluation(Some(2)), examples, &mut subject, &mut result).expect("the rows fit");
+        let tally = result.replies.expect("classes");
+        assert_eq!((tally.score, tally.n), (2.0, 3));
     }
 }

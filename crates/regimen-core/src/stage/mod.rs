@@ -1,14 +1,16 @@
 //! A training stage: nets, streams, optimiser and controllers, and the one loop over them.
 
 mod gradient;
+mod paths;
 mod signals;
 mod step;
 mod stream;
 mod train;
 
+pub(crate) use paths::{paths_of, placed};
 pub use signals::Counters;
 pub use step::Drawn;
-pub use stream::{Feed, Stream};
+pub use stream::{Feed, Placing, Stream};
 pub use train::{End, Progress, Watch, train};
 
 use std::collections::BTreeMap;

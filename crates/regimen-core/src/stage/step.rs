@@ -4,6 +4,7 @@ use regimen_base::{Error, Result};
 use regimen_kernels::{first_not_finite, global_norm, span};
 
 use super::gradient::{Work, accumulate};
+use super::paths::{loss_of, paths_of, place};
 use super::{Feed, Stage, Stream};
 use crate::controller::{Action, Event};
 use crate::feed::{Judged, Rolled};
@@ -168,7 +169,25 @@ impl Stage {
         match &mut stream.feed {
             Feed::Data(feed) => {
                 let _part = span("data");
-                Ok((feed.next(step)?, 1.0, false))
+                let mut fresh = feed.next(step)?;
+                let Some(placing) = stream.placing else {
+                    fresh.extend(feed.recall(step, 0)?.into_iter().map(|(unit, _)| unit));
+                    return Ok((fresh, 1.0, false));
+                };
+                let net = self.policy.net.as_mut();
+                let of = paths_of(net)?;
+                for path in 0..placing.compare {
+                    let there = fresh.iter().map(|unit| place(unit, path, of)).collect::<Result<Vec<_>>>()?;
+                    readings.set(&format!("path/{path}/loss"), loss_of(net, &there)?);
+                }
+                let path = self.knobs.get(&format!("stream.{}.path", stream.name), placing.path as f64);
+                readings.set("path/now", path);
+                let path = path.max(0.0) as usize;
+                let mut units = fresh.iter().map(|unit| place(unit, path, of)).collect::<Result<Vec<_>>>()?;
+                for (unit, path) in feed.recall(step, path)? {
+                    units.push(place(&unit, path, of)?);
+                }
+                Ok((units, 1.0, false))
             }
             Feed::Rollout(feed) => {
                 let lead = format!("stream.{}.rollout.", stream.name);
