@@ -136,7 +136,8 @@ mod tests {
         let id = ExampleId { source: 0, index: 0 };
         let examples = rows.into_iter().map(|row| Example::new(id, Body::Features(row))).collect();
         let mut model = identity();
-        let mut subject = Subject { model: &mut model, generator: None, version: 0, go: &|| true };
+        let mut subject =
+            Subject { model: &mut model, generator: None, version: 0, clamps: &[], go: &|| true };
         let mut result = SetResult::default();
         read(2, examples, &mut subject, &mut result).expect("the rows fit");
         result
