@@ -153,7 +153,8 @@ impl Stage {
     /// What decides which inputs the adapters drop in this step. Drawn completions are trained on as they were drawn: by
     /// the whole net.
     fn dropout(&self, stream: &Stream) -> Option<u64> {
-        let drops = self.policy.shape().lora.is_some_and(|lora| lora.dropout > 0.0);
+        let lora = self.policy.net.arch().decoder().and_then(|shape| shape.lora);
+        let drops = lora.is_some_and(|lora| lora.dropout > 0.0);
         let key = || self.key.child("dropout").child(&stream.name).at(self.counters.step);
         (drops && matches!(stream.feed, Feed::Data(_))).then(|| key().to_u128() as u64)
     }
