@@ -6,10 +6,11 @@ mod outline;
 use regimen_base::{Error, Key, Result};
 use regimen_data::{ChatTemplate, Tokenizer};
 use regimen_nn::hf::{
-    AdapterConfig, Config, Family, Generation, TensorFile, WeightReader, read_adapter, read_adapter_config,
-    write_adapter, write_adapter_config, write_config, write_generation_config, write_weights,
+    AdapterConfig, Config, Family, Generation, Hold, TensorFile, WeightReader, read_adapter,
+    read_adapter_config, write_adapter, write_adapter_config, write_config, write_generation_config,
+    write_weights,
 };
-use regimen_nn::{Arch, Device, Lora, Net, Shape, adapter, build};
+use regimen_nn::{Arch, Device, Lora, Net, Shape, adapter};
 use serde_json::Value;
 
 pub use outline::Outline;
@@ -71,17 +72,16 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with `config.json`, the weights, the adapters or the tokenizer.
-    pub fn read(folder: &dyn Folder, device: &Device) -> Result<Self> {
+    pub fn read(folder: &dyn Folder, device: &Device, hold: Hold) -> Result<Self> {
         let Outline { shape, tokenizer, family } = Outline::read(folder)?;
         BESIDE.iter().try_for_each(|name| whole(name, folder))?;
         let files = model_files(folder)?;
         plausible(&shape, &files, folder)?;
-        let mut net = build(&Arch::Decoder(shape.clone()), device)?;
-        let mut reader = WeightReader::new(family, &shape, net.params());
+        let mut reader = WeightReader::new(family, &shape, hold);
         for file in files {
-            reader.file(&folder.read(&file)?, net.params()).map_err(|e| e.within(file))?;
+            reader.file(&folder.read(&file)?).map_err(|e| e.within(file))?;
         }
-        reader.finish(net.params_mut()).map_err(|e| e.within(WEIGHTS))?;
+        let net = reader.net(device).map_err(|e| e.within(WEIGHTS))?;
         let model = Self { net, tokenizer, family, base: None };
         match read_if_there(folder, ADAPTER_CONFIG)? {
             Some(config) => model.adapted(&config, folder),

@@ -32,10 +32,10 @@ pub use device::Device;
 pub use fused::FusedDecoder;
 pub use init::Init;
 pub use layout::{Entry, Layout};
-pub use net::{Arch, Inputs, Net, Outputs, Tokens, Want, build};
+pub use net::{Arch, Inputs, Net, Outputs, Tokens, Want, build, build_in};
 pub use params::{Params, matches};
 pub use plain::PlainDecoder;
 pub use regimen_kernels::{
-    Activation, Lora, Norm, Pick, Positions, Projection, RopeScaling, Rotary, Shape, Targets,
+    Activation, Half, Lora, Norm, Pick, Positions, Projection, RopeScaling, Rotary, Shape, Targets,
 };
 pub use taps::{Clamp, Reading, Rule, Selection, Taps, Value, sites};

@@ -2,7 +2,7 @@
 
 use burn::{Gradients, Tensor};
 use regimen_base::{Error, Result};
-use regimen_kernels::{Pick, Shape};
+use regimen_kernels::{Half, Pick, Shape};
 
 use crate::device::Device;
 use crate::fused::FusedDecoder;
@@ -134,11 +134,29 @@ pub trait Net: Send {
 /// # Errors
 /// When the architecture contradicts itself.
 pub fn build(arch: &Arch, device: &Device) -> Result<Box<dyn Net>> {
+    build_in(arch, device, None)
+}
+
+/// The same with matrices in 16 bits, which do not train.
+///
+/// # Errors
+/// When the architecture contradicts itself.
+pub fn build_in(arch: &Arch, device: &Device, half: Option<Half>) -> Result<Box<dyn Net>> {
     let Arch::Decoder(shape) = arch;
+    check_shape(shape)?;
+    build_with(arch, device, Params::zeros_in(arch.layout(), half))
+}
+
+/// A net of these weights.
+///
+/// # Errors
+/// When the architecture contradicts itself.
+pub(crate) fn build_with(arch: &Arch, device: &Device, params: Params) -> Result<Box<dyn Net>> {
+    let Arch::Decoder(shape) = arch.clone();
     if device.is_cpu() {
-        Ok(Box::new(FusedDecoder::new(shape)?))
+        Ok(Box::new(FusedDecoder::with(shape, params, arch.clone())?))
     } else {
-        Ok(Box::new(PlainDecoder::new(shape, device)?))
+        Ok(Box::new(PlainDecoder::with(shape, device.clone(), params, arch.clone())))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn judge(
     let mut on_token = |_: usize, _: u32| go();
     let mut decoder = Decoder {
         generator,
-        weights: model.net.params().flat(),
+        weights: model.net.params().weights(),
         version: *version,
         tokenizer: &model.tokenizer,
         on_token: &mut on_token,

@@ -84,7 +84,7 @@ impl Stage {
         let (params, grads) = self.policy.net.params_and_grads();
         self.optimizer.step(params, grads, StepCx { lr, scale });
         let trained = params.train_ranges();
-        if let Some(bad) = trained.into_iter().find_map(|range| first_not_finite(&params.flat()[range])) {
+        if let Some(bad) = trained.into_iter().find_map(|range| first_not_finite(params.full(range))) {
             return Err(self.diverged("a weight", f64::from(bad)));
         }
         drop(part);
@@ -176,7 +176,7 @@ impl Stage {
                 let mut go = |_: usize, _: u32| true;
                 let mut decoder = Decoder {
                     generator: &mut self.generator,
-                    weights: self.policy.net.params().flat(),
+                    weights: self.policy.net.params().weights(),
                     version: step,
                     tokenizer: &self.policy.tokenizer,
                     on_token: &mut go,
