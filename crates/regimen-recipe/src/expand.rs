@@ -31,10 +31,10 @@ fn choose_model(root: &mut RawTable) {
     let layer = |key: &str| model.entries.iter().find(|e| e.key == key).map(|e| e.key_at.layer);
     match (layer("kind"), layer("from")) {
         (Some(kind), Some(from)) if kind < from => {
-            model.entries.retain(|e| OF_FROM.contains(&e.key.as_str()))
+            model.entries.retain(|e| OF_FROM.contains(&e.key.as_str()));
         }
         (Some(kind), Some(from)) if from < kind => {
-            model.entries.retain(|e| !OF_FROM.contains(&e.key.as_str()))
+            model.entries.retain(|e| !OF_FROM.contains(&e.key.as_str()));
         }
         _ => {}
     }
