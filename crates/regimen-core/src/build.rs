@@ -99,9 +99,10 @@ impl Builder<'_> {
     pub fn fresh(&self, tokenizer: Tokenizer) -> Result<Model> {
         let node = self.resolved.root().table("model");
         let arch = build(&self.registry.arch, node, &BuildCx::default())?;
+        let init = arch.init();
         let arch = Arch::Decoder(arch.shape(tokenizer.vocab_size()));
         let mut net = build_net(&arch, self.device)?;
-        let init = Init { residual: Some(arch.layers()), ..Init::default() };
+        let init = Init { residual: Some(arch.layers()), ..init };
         net.params_mut().init(&init, Key::new(self.seed()).child("init"));
         Ok(Model::new(net, tokenizer))
     }

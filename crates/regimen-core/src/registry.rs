@@ -3,7 +3,7 @@
 use regimen_base::Result;
 use regimen_data::task::Task;
 use regimen_data::{FileSource, Files, Sampler, Tokenizer, Transform};
-use regimen_nn::Shape;
+use regimen_nn::{Init, Shape};
 use regimen_recipe::{Catalogue, FormSpec, KindSpec, Node};
 
 use crate::advantage::Advantage;
@@ -51,6 +51,11 @@ pub type Table<T> = &'static [Piece<T>];
 pub trait Arch: Send {
     /// The decoder's shape for a vocabulary.
     fn shape(&self, vocab: usize) -> Shape;
+
+    /// How fresh weights are drawn; [`Init::residual`] is set from the shape's depth.
+    fn init(&self) -> Init {
+        Init::default()
+    }
 }
 
 /// What a tokenizer can be made from.
