@@ -25,9 +25,10 @@ pub mod rollout;
 pub mod run;
 pub mod schedule;
 pub mod stage;
+pub mod update;
 
 pub use clamps::Clamps;
 pub use episode::{Episode, Group, StopReason};
 pub use knobs::Knobs;
-pub use picks::{Picks, Side, Unit, flat, micro_batches};
+pub use picks::{Content, Flat, Picks, Side, Unit, micro_batches};
 pub use reduce::Reduce;
