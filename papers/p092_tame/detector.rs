@@ -47,7 +47,7 @@ struct Known {
 /// Steps that a band must have before it tells anything.
 const FEWEST: f64 = 20.0;
 /// How much of a band the newest value is, once there are many.
-const NEWEST: f64 = 0.02;
+const NEWEST: f64 = 0.05;
 /// A band is never narrower than this share of its mean, and this many nats.
 const NARROWEST: (f64, f64) = (0.1, 0.02);
 
