@@ -10,6 +10,7 @@ pub mod controller;
 pub mod episode;
 pub mod evaluate;
 pub mod feed;
+mod flat;
 pub mod generate;
 mod knobs;
 pub mod model;
@@ -29,6 +30,7 @@ pub mod update;
 
 pub use clamps::Clamps;
 pub use episode::{Episode, Group, StopReason};
+pub use flat::Flat;
 pub use knobs::Knobs;
-pub use picks::{Content, Flat, Picks, Side, Unit, micro_batches};
+pub use picks::{Content, Picks, Side, Unit, micro_batches};
 pub use reduce::Reduce;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use regimen_base::{Error, Result};
 use regimen_nn::{Net, Outputs, Rule, Taps, Want};
 
+use crate::flat::Flat;
 use crate::objective::{Reading, Readings};
-use crate::picks::{Flat, Picks, Unit, micro_batches};
+use crate::picks::{Picks, Unit, micro_batches};
 
 /// What a probe looks at.
 pub struct Seen<'a> {

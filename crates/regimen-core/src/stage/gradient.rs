@@ -8,8 +8,9 @@ use regimen_base::{Error, Result};
 use regimen_kernels::span;
 use regimen_nn::{Inputs, Net, Rule, Taps, Want};
 
+use crate::flat::Flat;
 use crate::objective::{Fold, LossCx, Reading, Readings, Weighted};
-use crate::picks::{Flat, Picks, Unit, micro_batches};
+use crate::picks::{Picks, Unit, micro_batches};
 
 /// What a stream asks the nets to do with a batch.
 pub struct Work<'a> {

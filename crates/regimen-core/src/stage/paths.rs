@@ -4,7 +4,8 @@ use regimen_base::{Error, Result};
 use regimen_data::Features;
 use regimen_nn::{Arch, Net, Taps, Want};
 
-use crate::picks::{Content, Flat, Picks, Unit};
+use crate::flat::Flat;
+use crate::picks::{Content, Picks, Unit};
 
 /// How many paths a net has, and how many numbers each reads.
 pub fn paths_of(net: &dyn Net) -> Result<(usize, usize)> {
