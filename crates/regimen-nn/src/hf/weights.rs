@@ -122,6 +122,34 @@ pub fn write_weights(family: &'static Family, shape: &Shape, params: &Params) ->
     write_tensors(tensors, &notes)
 }
 
+/// All parameters under their own names: the weights of a net that is of no family.
+pub fn write_own_weights(params: &Params) -> Vec<u8> {
+    let notes = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    let entries = params.layout().entries().iter();
+    let tensors = entries.map(|e| (e.path.as_str(), e.shape.clone(), &params.flat()[e.range.clone()]));
+    write_tensors(tensors, &notes)
+}
+
+/// What [`write_own_weights`] wrote.
+///
+/// # Errors
+/// As [`WeightReader`].
+pub fn read_own_weights(bytes: &[u8], params: &mut Params) -> Result<()> {
+    let file = TensorFile::read(bytes)?;
+    let (layout, flat) = params.parts_mut();
+    let known = |name: &str| layout.find(name).is_some();
+    if let Some(name) = file.tensors().keys().find(|name| !known(name)) {
+        return Err(Error::data(format!("tensor `{name}` is not part of this architecture")).remedy(REMEDY));
+    }
+    for entry in layout.entries() {
+        let found = file.tensors().get(&entry.path).ok_or_else(|| {
+            Error::data(format!("tensor `{}` {:?} is missing", entry.path, entry.shape)).remedy(REMEDY)
+        })?;
+        flat[entry.range.clone()].copy_from_slice(&numbers(&entry.path, &entry.shape, found)?);
+    }
+    Ok(())
+}
+
 fn numbers(name: &str, shape: &[usize], found: &Found<'_>) -> Result<Vec<f32>> {
     if found.shape != shape {
         return Err(Error::data(format!(
