@@ -112,11 +112,11 @@ impl Model {
         let files = model_files(folder)?;
         plausible(&shape, &files, folder)?;
         let mut net = build(&Arch::Decoder(shape.clone()), device)?;
-        let mut reader = WeightReader::new(family, &shape, net.params());
+        let mut reader = WeightReader::new(family, &shape);
         for file in files {
-            reader.file(&folder.read(&file)?, net.params()).map_err(|e| e.within(file))?;
+            reader.file(&folder.read(&file)?, net.params_mut()).map_err(|e| e.within(file))?;
         }
-        reader.finish(net.params_mut()).map_err(|e| e.within(WEIGHTS))?;
+        reader.finish(net.params()).map_err(|e| e.within(WEIGHTS))?;
         let model = Self { net, language: Some(Language { tokenizer, family, base: None }) };
         match read_if_there(folder, ADAPTER_CONFIG)? {
             Some(config) => model.adapted(&config, folder),
