@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use regimen_core::model::{Folder, Model};
 use regimen_base::{Error, Result};
-use regimen_nn::hf::{TensorFile, read_adapter_config, read_config};
+use regimen_nn::hf::{Hold, TensorFile, read_adapter_config, read_config};
 use regimen_nn::Device;
 
 const CONFIG: &[u8] = include_bytes!("../../fixtures/decoder/llama-tied/config.json");
@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = tensor.to_f32();
         }
     }
-    let _ = Model::read(&With(bytes), &Device::cpu());
+    let _ = Model::read(&With(bytes), &Device::cpu(), Hold::AsStored);
     if let Ok(text) = std::str::from_utf8(bytes) {
         let shape = read_config(std::str::from_utf8(CONFIG).expect("UTF-8")).expect("a fixture").shape;
         let _ = read_adapter_config(text, &shape);

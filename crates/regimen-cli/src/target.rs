@@ -7,6 +7,7 @@ use regimen_core::model::{Folder, Model, Outline, weight_files};
 use regimen_core::run::{Checkpoint, Disk, Origin, RunDir, StageDir};
 use regimen_data::Files;
 use regimen_nn::Device;
+use regimen_nn::hf::Hold;
 use regimen_recipe::{Choice, Node, Recipe, Resolved, Room, Start};
 
 use crate::failure::Outcome;
@@ -171,8 +172,10 @@ impl Target {
     /// The model.
     pub fn model(&self, device: &Device) -> Result<Model> {
         match &self.origin {
-            Some(origin) => origin.model(device),
-            None => Model::read(self, device).map_err(|e| e.within(self.folder.display().to_string())),
+            Some(origin) => origin.model(device, None),
+            None => {
+                Model::read(self, device, Hold::Full).map_err(|e| e.within(self.folder.display().to_string()))
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! the number of slots and the order of the requests change nothing but the speed.
 
 use regimen_base::{Error, Key, Result};
-use regimen_kernels::{Decoding, Layout, Sampling, Scratch, Shape, draw};
+use regimen_kernels::{Decoding, Layout, Sampling, Scratch, Shape, Weights, draw};
 
 use crate::episode::StopReason;
 
@@ -67,7 +67,7 @@ impl Generator {
     /// A prompt that is empty, holds an unknown id, or fills the context.
     pub fn generate(
         &mut self,
-        weights: &[f32],
+        weights: Weights<'_>,
         version: u64,
         requests: &[Request],
         stops: &Stops,
@@ -123,7 +123,7 @@ impl Generator {
     }
 
     /// Slots and length for these requests; a generator only ever grows.
-    fn make_room(&mut self, weights: &[f32], version: u64, requests: &[Request]) -> Result<()> {
+    fn make_room(&mut self, weights: Weights<'_>, version: u64, requests: &[Request]) -> Result<()> {
         let slots = requests.len().clamp(1, SLOTS);
         let longest = requests.iter().map(|r| r.prompt.len() + r.max_new).max().unwrap_or(1);
         let longest = longest.min(self.shape.max_positions);

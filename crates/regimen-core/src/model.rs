@@ -6,9 +6,9 @@ mod outline;
 use regimen_base::{Error, Key, Result};
 use regimen_data::{ChatTemplate, Tokenizer};
 use regimen_nn::hf::{
-    AdapterConfig, Config, Family, Generation, TensorFile, WeightReader, read_adapter, read_adapter_config,
-    read_own_weights, write_adapter, write_adapter_config, write_config, write_generation_config,
-    write_own_weights, write_weights,
+    AdapterConfig, Config, Family, Generation, Hold, TensorFile, WeightReader, read_adapter,
+    read_adapter_config, read_own_weights, write_adapter, write_adapter_config, write_config,
+    write_generation_config, write_own_weights, write_weights,
 };
 use regimen_nn::{Arch, Device, Lora, Net, Shape, adapter, build};
 use serde_json::Value;
@@ -103,7 +103,7 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with `config.json`, the weights, the adapters or the tokenizer.
-    pub fn read(folder: &dyn Folder, device: &Device) -> Result<Self> {
+    pub fn read(folder: &dyn Folder, device: &Device, hold: Hold) -> Result<Self> {
         let Written { shape, tokenizer, family } = match Outline::read(folder)? {
             Outline::Numbers(arch) => return Self::of_numbers(&arch, &folder.read(WEIGHTS)?, device),
             Outline::Decoder(written) => *written,
@@ -111,12 +111,11 @@ impl Model {
         BESIDE.iter().try_for_each(|name| whole(name, folder))?;
         let files = model_files(folder)?;
         plausible(&shape, &files, folder)?;
-        let mut net = build(&Arch::Decoder(shape.clone()), device)?;
-        let mut reader = WeightReader::new(family, &shape);
+        let mut reader = WeightReader::new(family, &shape, hold);
         for file in files {
-            reader.file(&folder.read(&file)?, net.params_mut()).map_err(|e| e.within(file))?;
+            reader.file(&folder.read(&file)?).map_err(|e| e.within(file))?;
         }
-        reader.finish(net.params()).map_err(|e| e.within(WEIGHTS))?;
+        let net = reader.net(device).map_err(|e| e.within(WEIGHTS))?;
         let model = Self { net, language: Some(Language { tokenizer, family, base: None }) };
         match read_if_there(folder, ADAPTER_CONFIG)? {
             Some(config) => model.adapted(&config, folder),

@@ -3,7 +3,7 @@
 use regimen_base::{Key, Result};
 use regimen_data::Tokenizer;
 use regimen_data::{Example, Role, Token};
-use regimen_kernels::Sampling;
+use regimen_kernels::{Sampling, Weights};
 
 use crate::episode::{Episode, Group, StopReason, drawn_token};
 use crate::generate::{Completion, Generator, Request, Stops};
@@ -85,7 +85,7 @@ pub struct Decoder<'a> {
     /// The decoding engine.
     pub generator: &'a mut Generator,
     /// The policy's weights.
-    pub weights: &'a [f32],
+    pub weights: Weights<'a>,
     /// Names the weights, so that they are packed once.
     pub version: u64,
     /// Turns ids into text.

@@ -2,74 +2,15 @@
 
 use crate::activation::activation;
 use crate::dropout::Dropout;
-use crate::gemm::{From, PackedMatrix, pack_panel_nn, pack_panel_nt};
+use crate::gemm::{From, PackedMatrix};
 use crate::linear::Linear;
 use crate::norm::norm;
-use crate::par::{self, Block, Shared};
+use crate::pack::{Held, job, run};
+use crate::par::Block;
 use crate::plan::{DOWN, INNER, LayerAt, NormAt, OUTPUT, QKV};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
-use crate::simd::LANES;
-use crate::span::span;
-
-/// A matrix to pack: from `w[n, k]`, transposed for y = x·Wᵀ or as it is for dx = dy·W.
-pub(crate) struct Job<'a> {
-    out: Shared<'a>,
-    w: &'a [f32],
-    n: usize,
-    k: usize,
-    backward: bool,
-}
-
-impl Job<'_> {
-    fn panels(&self) -> usize {
-        if self.backward { self.k.div_ceil(LANES) } else { self.n.div_ceil(LANES) }
-    }
-
-    fn run(&self, panel: usize) {
-        let depth = if self.backward { self.n } else { self.k };
-        // SAFETY: one panel a task.
-        let out = unsafe { self.out.part(panel * depth * LANES, depth * LANES) };
-        if self.backward {
-            pack_panel_nn(out, self.w, self.k, self.n, panel);
-        } else {
-            pack_panel_nt(out, self.w, self.n, self.k, panel);
-        }
-    }
-}
-
-pub(crate) fn run(jobs: &[Job]) {
-    let total: usize = jobs.iter().map(Job::panels).sum();
-    const GROUP: usize = 4;
-    par::each(total.div_ceil(GROUP), |_, task| {
-        let _part = span("packing");
-        for mut panel in task * GROUP..total.min((task + 1) * GROUP) {
-            for job in jobs {
-                if panel < job.panels() {
-                    job.run(panel);
-                    break;
-                }
-                panel -= job.panels();
-            }
-        }
-    });
-}
-
-pub(crate) fn job<'a>(
-    out: &'a mut PackedMatrix,
-    w: &'a [f32],
-    start: usize,
-    n: usize,
-    k: usize,
-    backward: bool,
-) -> Job<'a> {
-    if backward {
-        out.resize(k, n);
-    } else {
-        out.resize(n, k);
-    }
-    Job { out: out.shared(), w: &w[start..start + n * k], n, k, backward }
-}
+use crate::weights::Weights;
 
 /// The products of one layer, packed.
 #[derive(Clone, Debug, Default)]
@@ -80,16 +21,16 @@ pub(crate) struct PackedLayer {
 
 impl PackedLayer {
     /// Packs a layer for the forward products, or for the products that give the gradients of activations.
-    pub fn pack(&mut self, shape: &Shape, at: &LayerAt, weights: &[f32], backward: bool) {
+    pub fn pack(&mut self, shape: &Shape, at: &LayerAt, weights: Weights<'_>, backward: bool, held: Held) {
         let d = shape.width;
         let [down, inner, output, qkv] = self.products.each_mut().map(|linear| &mut linear.weight);
-        let qkv = job(qkv, weights, at.qkv, shape.qkv_width(), d, backward);
-        let output = job(output, weights, at.o, d, shape.q_width(), backward);
+        let qkv = job(qkv, weights, at.qkv, [shape.qkv_width(), d], backward, held);
+        let output = job(output, weights, at.o, [d, shape.q_width()], backward, held);
         match &at.mlp {
             None => run(&[qkv, output]),
             Some(mlp) => {
-                let inner = job(inner, weights, mlp.inner, shape.inner_width(), d, backward);
-                let down = job(down, weights, mlp.down, d, shape.ffn, backward);
+                let inner = job(inner, weights, mlp.inner, [shape.inner_width(), d], backward, held);
+                let down = job(down, weights, mlp.down, [d, shape.ffn], backward, held);
                 run(&[qkv, output, inner, down]);
             }
         }
@@ -106,7 +47,7 @@ impl PackedLayer {
         }
     }
 
-    fn pack_adapters(&mut self, shape: &Shape, at: &LayerAt, weights: &[f32], backward: bool) {
+    fn pack_adapters(&mut self, shape: &Shape, at: &LayerAt, weights: Weights<'_>, backward: bool) {
         let Some(lora) = &shape.lora else { return };
         let inputs = [shape.ffn, shape.width, shape.q_width(), shape.width];
         let mut jobs = Vec::new();
@@ -119,16 +60,16 @@ impl PackedLayer {
     }
 }
 
-/// Packs the vocabulary head.
+/// Packs the vocabulary head, as it is held.
 pub(crate) fn pack_head(
     out: &mut PackedMatrix,
-    weights: &[f32],
+    weights: Weights<'_>,
     start: usize,
     vocab: usize,
     d: usize,
     backward: bool,
 ) {
-    run(&[job(out, weights, start, vocab, d, backward)]);
+    run(&[job(out, weights, start, [vocab, d], backward, Held::AsItIs)]);
 }
 
 /// A norm over rows with its parameters looked up.

@@ -6,11 +6,15 @@ use std::ops::Range;
 
 use crate::attention::padded;
 use crate::block::{PackedLayer, pack_head};
+use crate::buffer::grow;
 use crate::gemm::PackedMatrix;
+use crate::half::Half;
+use crate::pack::Held;
 use crate::par::{self, Shared};
 use crate::plan::Plan;
 use crate::rope::RopeTable;
 use crate::shape::{Layout, Shape};
+use crate::weights::{Matrix, Weights};
 use pass::Engine;
 
 /// Rows a task takes through all layers at once.
@@ -24,14 +28,54 @@ pub struct Decoding {
     max_len: usize,
     layers: Vec<PackedLayer>,
     head: PackedMatrix,
-    /// Embedding, norms and biases; the matrices are packed. `local` says where they lie here.
-    weights: Vec<f32>,
+    own: Own,
+    /// Where they lie there.
     local: Plan,
     unpacked: Vec<Range<usize>>,
     slots: Vec<Slot>,
     logits: Vec<f32>,
     workers: Vec<Worker>,
     call: Call,
+}
+
+/// Embedding, norms and biases; the other matrices are packed.
+#[derive(Default)]
+struct Own {
+    flat: Vec<f32>,
+    /// The embedding, which lies first, where it is in 16 bits. Its place in `flat` is never touched then, and the
+    /// system gives no memory for it.
+    half: Option<(Half, Vec<u16>)>,
+}
+
+impl Own {
+    /// Copies what lies at `ranges`: the embedding, then vectors.
+    fn load(&mut self, weights: Weights<'_>, ranges: &[Range<usize>]) {
+        grow(&mut self.flat, ranges.iter().map(Range::len).sum());
+        match weights.matrix(ranges[0].clone()) {
+            Matrix::Full(numbers) => {
+                self.half = None;
+                self.flat[..numbers.len()].copy_from_slice(numbers);
+            }
+            Matrix::Half(half, bits) => {
+                let (format, own) = self.half.get_or_insert((half, Vec::new()));
+                *format = half;
+                own.clear();
+                own.extend_from_slice(bits);
+            }
+        }
+        let mut at = ranges[0].len();
+        for range in &ranges[1..] {
+            self.flat[at..at + range.len()].copy_from_slice(&weights.vectors()[range.clone()]);
+            at += range.len();
+        }
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        match &self.half {
+            Some((half, bits)) => Weights::with_half(&self.flat, *half, bits),
+            None => Weights::from(&self.flat),
+        }
+    }
 }
 
 /// What one call works on; the buffers are kept.
@@ -96,7 +140,7 @@ impl Decoding {
             max_len,
             layers: vec![PackedLayer::default(); shape.layers],
             head: PackedMatrix::default(),
-            weights: Vec::new(),
+            own: Own::default(),
             slots: (0..slots).map(|_| Slot::default()).collect(),
             logits: Vec::new(),
             workers: Vec::new(),
@@ -107,14 +151,12 @@ impl Decoding {
     }
 
     /// Takes a version of the weights: packs them and frees all slots.
-    pub fn load(&mut self, weights: &[f32]) {
+    pub fn load<'w>(&mut self, weights: impl Into<Weights<'w>>) {
+        let weights = weights.into();
         assert_eq!(weights.len(), self.plan.len, "weights have the layout's length");
-        self.weights.clear();
-        for range in &self.unpacked {
-            self.weights.extend_from_slice(&weights[range.clone()]);
-        }
+        self.own.load(weights, &self.unpacked);
         for (packed, at) in self.layers.iter_mut().zip(&self.plan.layers) {
-            packed.pack(&self.shape, at, weights, false);
+            packed.pack(&self.shape, at, weights, false, Held::AsItIs);
         }
         pack_head(&mut self.head, weights, self.plan.head, self.shape.vocab, self.shape.width, false);
         self.slots.iter_mut().for_each(|s| s.len = 0);
@@ -194,7 +236,7 @@ impl Decoding {
 
     /// Takes new tokens of slots through all layers; row i of the logits belongs to the i-th slot.
     fn run<'a>(&mut self, new: impl Iterator<Item = (usize, &'a [u32])>) {
-        assert!(!self.weights.is_empty(), "weights are loaded before tokens");
+        assert!(!self.own.flat.is_empty(), "weights are loaded before tokens");
         let mut call = std::mem::take(&mut self.call);
         call.take(new, self.slots.len());
         for s in &call.segments {
@@ -219,7 +261,7 @@ impl Decoding {
             table: &self.table,
             layers: &self.layers,
             head: &self.head,
-            weights: &self.weights,
+            weights: self.own.weights(),
             each: padded(self.max_len) * self.shape.head_dim,
             ids: &call.ids,
             slots,

@@ -1,7 +1,8 @@
 //! Matrix products. Every element of C is one chain of fused multiply-adds in k order, from C's old value when
 //! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
 
-use crate::buffer::grow;
+use crate::buffer::{Scratch, grow};
+use crate::half::{Half, widen_body};
 use crate::par::{self, Block, Shared};
 use crate::simd::{LANES, Simd, simd};
 use crate::tile::{self, Tile};
@@ -17,6 +18,8 @@ const COLUMN_BLOCK: usize = 24;
 #[derive(Clone, Debug, Default)]
 pub struct PackedMatrix {
     data: Vec<f32>,
+    /// Instead of `data`: the same panels in 16 bits.
+    half: Option<(Half, Vec<u16>)>,
     k: usize,
     n: usize,
 }
@@ -25,8 +28,7 @@ impl PackedMatrix {
     /// Packs weights `w[n, k]` for y = x·Wᵀ.
     pub fn weights(&mut self, w: &[f32], n: usize, k: usize) {
         assert_eq!(w.len(), n * k, "weights are [n, k]");
-        self.resize(n, k);
-        let out = Shared::new(&mut self.data);
+        let out = self.resize(n, k);
         par::each(n.div_ceil(LANES), |_, panel| {
             // SAFETY: one panel a task.
             pack_panel_nt(unsafe { out.part(panel * k * LANES, k * LANES) }, w, n, k, panel);
@@ -36,8 +38,7 @@ impl PackedMatrix {
     /// Packs `b[k, n]` for C = A·B (dx = dy·W with W[k, n]).
     pub fn plain(&mut self, b: &[f32], k: usize, n: usize) {
         assert_eq!(b.len(), n * k, "the matrix is [k, n]");
-        self.resize(n, k);
-        let out = Shared::new(&mut self.data);
+        let out = self.resize(n, k);
         par::each(n.div_ceil(LANES), |_, panel| {
             // SAFETY: one panel a task.
             pack_panel_nn(unsafe { out.part(panel * k * LANES, k * LANES) }, b, n, k, panel);
@@ -45,13 +46,19 @@ impl PackedMatrix {
     }
 
     /// Sets the size; contents are then written panel by panel.
-    pub(crate) fn resize(&mut self, n: usize, k: usize) {
-        (self.n, self.k) = (n, k);
+    pub(crate) fn resize(&mut self, n: usize, k: usize) -> Shared<'_> {
+        (self.n, self.k, self.half) = (n, k, None);
         grow(&mut self.data, n.div_ceil(LANES) * k * LANES);
+        Shared::new(&mut self.data)
     }
 
-    pub(crate) fn shared(&mut self) -> Shared<'_> {
-        Shared::new(&mut self.data)
+    /// The same for panels in 16 bits.
+    pub(crate) fn resize_half(&mut self, n: usize, k: usize, half: Half) -> Shared<'_, u16> {
+        (self.n, self.k, self.data) = (n, k, Vec::new());
+        let (format, bits) = self.half.get_or_insert((half, Vec::new()));
+        *format = half;
+        bits.resize(n.div_ceil(LANES) * k * LANES, 0);
+        Shared::new(bits)
     }
 
     /// Columns of B.
@@ -87,13 +94,13 @@ fn pack_panel_nt_body<V: Simd>(out: &mut [f32], w: &[f32], n: usize, k: usize, p
 }
 
 /// Writes one panel of `b[k, n]`.
-pub(crate) fn pack_panel_nn(out: &mut [f32], b: &[f32], n: usize, k: usize, panel: usize) {
+pub(crate) fn pack_panel_nn<T: Copy + Default>(out: &mut [T], b: &[T], n: usize, k: usize, panel: usize) {
     let j0 = panel * LANES;
     let columns = LANES.min(n - j0);
     for p in 0..k {
         let row = &mut out[p * LANES..(p + 1) * LANES];
         row[..columns].copy_from_slice(&b[p * n + j0..p * n + j0 + columns]);
-        row[columns..].fill(0.0);
+        row[columns..].fill(T::default());
     }
 }
 
@@ -196,7 +203,7 @@ fn rows_by_packed_body<V: Simd>(
     let o = Operands {
         a: x.as_ptr(),
         a_row: x_row,
-        b: b.data[first * k..].as_ptr(),
+        b: std::ptr::null(),
         b_vec: k * LANES,
         b_row: LANES,
         from: old,
@@ -204,8 +211,53 @@ fn rows_by_packed_body<V: Simd>(
         c: into,
         c_row,
     };
-    // SAFETY: the extents were checked above and in the block; panels are zero padded to 16 columns.
-    unsafe { product::<V, false>(m, n, k, &o) };
+    let start = first * k;
+    match &b.half {
+        // SAFETY: the extents were checked above and in the block; panels are zero padded to 16 columns.
+        None => unsafe { product::<V, false>(m, n, k, &Operands { b: b.data[start..].as_ptr(), ..o }) },
+        // SAFETY: as above.
+        Some((half, bits)) => unsafe { half_product::<V>(m, n, k, &o, *half, &bits[start..]) },
+    }
+}
+
+/// Panels that are widened together, and rows of them: 128 KiB, which stay in the second-level cache.
+const WIDE_PANELS: usize = 8;
+const WIDE_ROWS: usize = 256;
+
+/// [`product`] with B in panels of 16 bits, widened block by block. Chains go on from block to block, so the bits are
+/// those of the panels in f32.
+/// # Safety
+/// As [`product`] but for B, whose panels must all lie in `bits`.
+#[inline(always)]
+unsafe fn half_product<V: Simd>(m: usize, n: usize, k: usize, o: &Operands, half: Half, bits: &[u16]) {
+    let mut scratch = Scratch::take(WIDE_PANELS * WIDE_ROWS * LANES);
+    let wide = scratch.floats();
+    for v in (0..n).step_by(WIDE_PANELS * LANES) {
+        let width = (WIDE_PANELS * LANES).min(n - v);
+        for p in (0..k).step_by(WIDE_ROWS) {
+            let depth = WIDE_ROWS.min(k - p);
+            for (j, panel) in wide.chunks_exact_mut(depth * LANES).enumerate().take(width.div_ceil(LANES)) {
+                widen_body::<V>(panel, half, &bits[(v + j * LANES) * k + p * LANES..]);
+            }
+            let c = o.c.wrapping_add(v);
+            let (from, from_row) = match p {
+                0 if o.from.is_null() => (o.from, o.from_row),
+                0 => (o.from.wrapping_add(v), o.from_row),
+                _ => (c.cast_const(), o.c_row),
+            };
+            let block = Operands {
+                a: o.a.wrapping_add(p),
+                b: wide.as_ptr(),
+                b_vec: depth * LANES,
+                from,
+                from_row,
+                c,
+                ..*o
+            };
+            // SAFETY: columns and rows of the caller's operands; the widened panels.
+            unsafe { product::<V, false>(m, width, depth, &block) };
+        }
+    }
 }
 
 /// Columns of a strip: rows of C that a register tile computes.

@@ -24,9 +24,11 @@ pub mod gemm;
 mod gemm_tests;
 mod global_norm;
 mod grads;
+mod half;
 mod linear;
 mod math;
 pub mod norm;
+mod pack;
 mod par;
 mod plan;
 mod reference;
@@ -36,6 +38,7 @@ mod shape;
 mod simd;
 mod span;
 mod tile;
+mod weights;
 
 /// The version of the arithmetic. It goes up whenever a change makes results differ in their bits, so that results that
 /// were recorded before can be told from those that can be made again.
@@ -51,11 +54,14 @@ pub use dropout::dropout_mask;
 pub use finite::first_not_finite;
 pub use global_norm::global_norm;
 pub use grads::Grads;
+pub use half::Half;
 pub use par::threads;
 pub use reference::Reference;
 pub use sample::{Drawn, Sampling, Scratch, draw};
 pub use shape::{
     Activation, Entry, Layout, Lora, Norm, Positions, Projection, RopeScaling, Rotary, Shape, Targets,
+    can_be_half,
 };
 pub use simd::{Level, best_level, force_level, level, supported};
 pub use span::{Span, Watch, span, watch};
+pub use weights::Weights;

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::block::{Job, job};
 use crate::dropout::Dropout;
 use crate::gemm::{From, PackedMatrix, rows_by_packed};
+use crate::pack::{Held, Job, job};
 use crate::par::Block;
 use crate::plan::AdapterAt;
 use crate::shape::Lora;
+use crate::weights::Weights;
 
 /// A weight matrix, packed forward or backward, and its adapter.
 #[derive(Clone, Debug, Default)]
@@ -99,19 +100,19 @@ impl Adapter {
         at: &AdapterAt,
         lora: &Lora,
         k: usize,
-        weights: &'a [f32],
+        weights: Weights<'a>,
         backward: bool,
     ) -> Vec<Job<'a>> {
         (self.rank, self.scale, self.input) = (lora.rank, lora.scale(), k);
         self.expand.resize_with(at.parts().count(), Part::default);
         let wide = self.columns();
-        let mut jobs = vec![job(&mut self.reduce, weights, at.a, wide, k, false)];
+        let mut jobs = vec![job(&mut self.reduce, weights, at.a, [wide, k], false, Held::Wide)];
         if backward {
-            jobs.push(job(&mut self.back, weights, at.a, wide, k, true));
+            jobs.push(job(&mut self.back, weights, at.a, [wide, k], true, Held::Wide));
         }
         for (part, at) in self.expand.iter_mut().zip(at.parts()) {
             (part.column, part.width) = (at.column, at.width);
-            jobs.push(job(&mut part.matrix, weights, at.b, at.width, lora.rank, backward));
+            jobs.push(job(&mut part.matrix, weights, at.b, [at.width, lora.rank], backward, Held::Wide));
         }
         jobs
     }

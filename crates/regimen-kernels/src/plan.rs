@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::shape::{Layout, Norm, Positions, Projection, Shape};
+use crate::shape::{Layout, Norm, POSITIONS, Positions, Projection, Shape};
 
 /// A norm's weight and bias.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ impl Plan {
         let embed = find.start("model.embed_tokens.weight")?;
         Ok(Plan {
             embed,
-            positions: find.when(shape.positions == Positions::Learned, "model.embed_positions.weight")?,
+            positions: find.when(shape.positions == Positions::Learned, POSITIONS)?,
             layers: (0..shape.layers).map(|l| find.layer(l)).collect::<Result<_, _>>()?,
             norm: find.norm("model.norm")?,
             head: if shape.tied { embed } else { find.start("lm_head.weight")? },

@@ -4,7 +4,8 @@ mod layout;
 mod lora;
 mod positions;
 
-pub use layout::{Entry, Layout};
+pub(crate) use layout::POSITIONS;
+pub use layout::{Entry, Layout, can_be_half};
 pub use lora::{Lora, Projection, Targets};
 pub use positions::{Positions, RopeScaling, Rotary};
 

@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout as Bytes, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regimen_kernels::{
-    AdamW, Decoder, Decoding, Grads, Layout, Pick, Reference, Rows, Sampling, Scratch, Shape, Upstream,
-    adamw, draw, first_not_finite, global_norm,
+    AdamW, Decoder, Decoding, Grads, Half, Layout, Pick, Reference, Rows, Sampling, Scratch, Shape, Upstream,
+    Weights, adamw, draw, first_not_finite, global_norm,
 };
 
 struct Counting;
@@ -112,7 +112,7 @@ impl Training {
 /// Sixteen tokens for each of eight slots.
 fn decode(
     decoding: &mut Decoding,
-    weights: &[f32],
+    weights: Weights<'_>,
     scratch: &mut Scratch,
     vocab: usize,
     rows: &mut [(usize, u32)],
@@ -149,10 +149,14 @@ fn nothing_is_allocated_after_the_first_steps() {
             let mut decoding = Decoding::new(&shape, &Layout::new(&shape), 8, 32).expect("a valid shape");
             let (mut scratch, mut rows) =
                 (Scratch::default(), [0, 1, 2, 3, 4, 5, 6, 7].map(|slot| (slot, 0)));
-            let mut once = || decode(&mut decoding, &training.weights, &mut scratch, shape.vocab, &mut rows);
-            once();
-            once();
-            assert_eq!(allocations(&mut once), 0, "decoding");
+            let bits: Vec<u16> = training.weights.iter().map(|w| Half::Bf16.narrow(*w)).collect();
+            let held = Weights::with_half(&training.weights, Half::Bf16, &bits);
+            for weights in [Weights::from(&training.weights), held] {
+                let mut once = || decode(&mut decoding, weights, &mut scratch, shape.vocab, &mut rows);
+                once();
+                once();
+                assert_eq!(allocations(&mut once), 0, "decoding");
+            }
         }
     });
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use regimen_core::model::Model;
 use regimen_core::regimen::Outcome;
 use regimen_core::run::{Checkpoint, RunDir};
+use regimen_nn::hf::Hold;
 use regimen_nn::{Arch, Device, Shape};
 use support::{Looker, SMALL, exact_files, go, resolve, run};
 
@@ -25,7 +26,7 @@ fn newest(run: &Path, stage: &str) -> Checkpoint {
 }
 
 fn model(checkpoint: &Checkpoint) -> Model {
-    Model::read(checkpoint, &Device::cpu()).expect("a model")
+    Model::read(checkpoint, &Device::cpu(), Hold::Full).expect("a model")
 }
 
 /// The weights without adapters.

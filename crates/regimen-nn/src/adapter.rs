@@ -4,7 +4,7 @@ use regimen_base::{Error, Key, Result};
 use regimen_kernels::{Lora, Projection, Shape};
 
 use crate::hf::is_adapter;
-use crate::net::{Arch, Net, build};
+use crate::net::{Arch, Net, build, build_with, check_shape};
 use crate::params::Params;
 
 fn shape_of(net: &dyn Net) -> Result<&Shape> {
@@ -32,15 +32,16 @@ pub fn attach(net: &dyn Net, lora: Lora, key: Key) -> Result<Box<dyn Net>> {
         return Err(Error::failed("a net has adapters already"));
     }
     let shape = Shape { lora: Some(lora), ..base.clone() };
-    let mut with = build(&Arch::Decoder(shape), net.device())?;
-    let params = with.params_mut();
+    check_shape(&shape)?;
+    let layout = Arch::Decoder(shape.clone()).layout();
     // adapters lie behind everything else
-    params.flat_mut()[..net.params().len()].copy_from_slice(net.params().flat());
+    let mut with = build_with(&shape, net.device(), Params::beginning_with(net.params(), layout))?;
+    let params = with.params_mut();
     let layout = params.layout().clone();
     for entry in layout.entries().iter().filter(|e| e.path.ends_with(".lora_A.weight")) {
         let mut rng = key.child(&entry.path).rng();
         let bound = 1.0 / (entry.shape[1] as f64).sqrt();
-        for w in &mut params.flat_mut()[entry.range.clone()] {
+        for w in params.full_mut(entry.range.clone()) {
             *w = ((2.0 * rng.f64() - 1.0) * bound) as f32;
         }
     }
@@ -48,7 +49,7 @@ pub fn attach(net: &dyn Net, lora: Lora, key: Key) -> Result<Box<dyn Net>> {
     Ok(with)
 }
 
-/// The same net without adapters: W + scale·B·A takes the place of W. Everything trains again.
+/// The same net without adapters: W + scale·B·A takes the place of W, in f32. Everything trains again.
 ///
 /// # Errors
 /// When the shape contradicts itself, which it did not before.
@@ -57,8 +58,9 @@ pub fn merge(net: &dyn Net) -> Result<Box<dyn Net>> {
     let shape = Shape { lora: None, ..with.clone() };
     let mut merged = build(&Arch::Decoder(shape.clone()), net.device())?;
     let params = merged.params_mut();
-    let base = params.len();
-    params.flat_mut().copy_from_slice(&net.params().flat()[..base]);
+    for entry in params.layout().entries().to_vec() {
+        params.write(&entry.path, 0, &net.params().read(&entry, 0..entry.range.len()));
+    }
     let Some(lora) = &with.lora else { return Ok(merged) };
     for layer in 0..shape.layers {
         for projection in lora.targets.iter() {

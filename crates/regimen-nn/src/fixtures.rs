@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use burn::{Tensor, TensorData};
 use regimen_base::Result;
 use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value};
 
 use crate::testing::{assert_close, values};
 use crate::{Device, FusedDecoder, Inputs, Net, Pick, PlainDecoder, Shape, Taps, Tokens, Want, hf};
@@ -190,6 +191,23 @@ fn what_is_saved_is_what_was_loaded() {
     }
 }
 
+/// What our configurations say is what transformers wrote, as far as both say it.
+#[test]
+fn what_is_configured_is_what_was_loaded() {
+    for name in FAMILIES {
+        let read = |text: &str| -> Map<String, Value> { serde_json::from_str(text).expect("it is JSON") };
+        let theirs = read(&String::from_utf8(bytes(name, "config.json")).expect("it is text"));
+        let ours = read(&hf::write_config(&config(name)));
+        let shared: Vec<&String> = ours.keys().filter(|key| theirs.contains_key(*key)).collect();
+        assert!(shared.len() > 8, "{name}: {shared:?}");
+        for key in shared {
+            let (a, b) = (&ours[key], &theirs[key]);
+            let near = a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| (a - b).abs() <= 1e-6 * b.abs());
+            assert!(a == b || near, "{name}: {key} is {a}, transformers wrote {b}");
+        }
+    }
+}
+
 #[test]
 fn greedy_decoding_is_that_of_transformers() {
     for name in FAMILIES {
@@ -200,7 +218,7 @@ fn greedy_decoding_is_that_of_transformers() {
         let layout = regimen_kernels::Layout::new(&shape);
         let mut decoding =
             regimen_kernels::Decoding::new(&shape, &layout, 1, 64).expect("the shape is sound");
-        decoding.load(net(name, fused).params().flat());
+        decoding.load(net(name, fused).params().weights());
         decoding.prefill(&[(0, &documents.ids[..documents.starts[1] as usize])]);
         let likeliest = |logits: &[f32]| {
             let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));

@@ -45,7 +45,7 @@ impl FusedDecoder {
         Self::with(shape.clone(), params, arch)
     }
 
-    fn with(shape: Shape, params: Params, arch: Arch) -> Result<Self> {
+    pub(crate) fn with(shape: Shape, params: Params, arch: Arch) -> Result<Self> {
         check_shape(&shape)?;
         let (training, grads) = (engine(&shape)?, Grads::new(&regimen_kernels::Layout::new(&shape)));
         let device = Device::cpu();
@@ -67,8 +67,9 @@ impl FusedDecoder {
             Some(engine) => engine,
             None => engine(&self.shape)?,
         };
-        engine.forward_only(self.params.flat(), &rows(tokens));
-        let leaves = Leaves::new(&mut engine, self.params.flat(), tokens, want, &self.device.tensors(false));
+        engine.forward_only(self.params.weights(), &rows(tokens));
+        let leaves =
+            Leaves::new(&mut engine, self.params.weights(), tokens, want, &self.device.tensors(false));
         self.looking = Some(engine);
         Ok(leaves.into_outputs())
     }
@@ -77,9 +78,9 @@ impl FusedDecoder {
         let frozen: Vec<bool> = self.params.train().iter().map(|train| !train).collect();
         self.training.set_frozen(&frozen);
         self.training.set_dropout(want.dropout);
-        self.training.forward(self.params.flat(), &rows(tokens));
+        self.training.forward(self.params.weights(), &rows(tokens));
         let leaves =
-            Leaves::new(&mut self.training, self.params.flat(), tokens, want, &self.device.tensors(true));
+            Leaves::new(&mut self.training, self.params.weights(), tokens, want, &self.device.tensors(true));
         let outputs = leaves.clone().into_outputs();
         self.wait(Pending::Fused(Box::new(leaves)));
         outputs
@@ -169,7 +170,7 @@ impl Net for FusedDecoder {
         self.replaced.check(gradients)?;
         match self.pending.take().ok_or_else(nothing_pending)? {
             Pending::Fused(leaves) => {
-                leaves.backward(gradients, &mut self.training, self.params.flat(), &mut self.grads)
+                leaves.backward(gradients, &mut self.training, self.params.weights(), &mut self.grads)
             }
             Pending::Plain(tape) => tape.backward(gradients, self.params.layout(), self.grads.flat_mut()),
         }

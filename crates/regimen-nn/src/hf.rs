@@ -9,8 +9,7 @@ mod stored;
 mod tensors;
 mod weights;
 
-pub(crate) use float::from_f16;
-pub(crate) use weights::finite;
+pub(crate) use weights::fits;
 
 pub use config::{Config, read_config, write_config};
 pub use family::Family;
@@ -21,4 +20,4 @@ pub use peft::{
 };
 pub use stored::{Part, Stored};
 pub use tensors::{Found, TensorFile, write_tensors};
-pub use weights::{WeightReader, read_own_weights, read_weights, write_own_weights, write_weights};
+pub use weights::{Hold, WeightReader, read_own_weights, read_weights, write_own_weights, write_weights};

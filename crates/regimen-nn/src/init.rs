@@ -85,8 +85,8 @@ mod tests {
         let of = |path| p.get(path).expect("it is in the layout");
         assert!(of("model.norm.weight").iter().all(|w| *w == 1.0));
         assert!(of("a.q_proj.bias").iter().all(|w| *w == 0.0));
-        assert!((std(of("a.q_proj.weight")) / 0.02 - 1.0).abs() < 0.05);
-        assert!((std(of("a.o_proj.weight")) / 0.005 - 1.0).abs() < 0.05);
+        assert!((std(&of("a.q_proj.weight")) / 0.02 - 1.0).abs() < 0.05);
+        assert!((std(&of("a.o_proj.weight")) / 0.005 - 1.0).abs() < 0.05);
     }
 
     #[test]

@@ -14,6 +14,13 @@ pub struct Entry {
     pub range: Range<usize>,
 }
 
+impl Entry {
+    /// Whether it may be held in 16 bits.
+    pub fn can_be_half(&self) -> bool {
+        regimen_kernels::can_be_half(&self.path, &self.shape)
+    }
+}
+
 /// All parameters of a net in the order of the flat vector.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {

@@ -34,10 +34,11 @@ pub use fused::FusedDecoder;
 pub use init::Init;
 pub use layout::{Entry, Layout};
 pub use mlp::{Mlp, MlpInit, MlpNet};
-pub use net::{Arch, Inputs, Net, Outputs, Tokens, Vectors, Want, build};
+pub use net::{Arch, Inputs, Net, Outputs, Tokens, Vectors, Want, build, build_in};
 pub use params::{Params, matches};
 pub use plain::PlainDecoder;
 pub use regimen_kernels::{
-    Activation, Elementwise, Lora, Norm, Pick, Positions, Projection, RopeScaling, Rotary, Shape, Targets,
+    Activation, Elementwise, Half, Lora, Norm, Pick, Positions, Projection, RopeScaling, Rotary, Shape,
+    Targets,
 };
 pub use taps::{Clamp, Reading, Rule, Selection, Taps, Value, sites};

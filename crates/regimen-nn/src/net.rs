@@ -2,7 +2,7 @@
 
 use burn::{Gradients, Tensor};
 use regimen_base::{Error, Result};
-use regimen_kernels::{Pick, Shape};
+use regimen_kernels::{Half, Pick, Shape};
 
 use crate::device::Device;
 use crate::fused::FusedDecoder;
@@ -183,10 +183,33 @@ pub trait Net: Send {
 /// # Errors
 /// When the architecture contradicts itself.
 pub fn build(arch: &Arch, device: &Device) -> Result<Box<dyn Net>> {
+    build_in(arch, device, None)
+}
+
+/// The same with a decoder's matrices in 16 bits, which do not train.
+///
+/// # Errors
+/// When the architecture contradicts itself.
+pub fn build_in(arch: &Arch, device: &Device, half: Option<Half>) -> Result<Box<dyn Net>> {
     match arch {
         Arch::Mlp(mlp) => Ok(Box::new(MlpNet::new(mlp, device)?)),
-        Arch::Decoder(shape) if device.is_cpu() => Ok(Box::new(FusedDecoder::new(shape)?)),
-        Arch::Decoder(shape) => Ok(Box::new(PlainDecoder::new(shape, device)?)),
+        Arch::Decoder(shape) => {
+            check_shape(shape)?;
+            build_with(shape, device, Params::zeros_in(arch.layout(), half))
+        }
+    }
+}
+
+/// A decoder of these weights.
+///
+/// # Errors
+/// When the architecture contradicts itself.
+pub(crate) fn build_with(shape: &Shape, device: &Device, params: Params) -> Result<Box<dyn Net>> {
+    let arch = Arch::Decoder(shape.clone());
+    if device.is_cpu() {
+        Ok(Box::new(FusedDecoder::with(shape.clone(), params, arch)?))
+    } else {
+        Ok(Box::new(PlainDecoder::with(shape.clone(), device.clone(), params, arch)))
     }
 }
 

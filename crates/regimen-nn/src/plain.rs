@@ -42,7 +42,7 @@ impl PlainDecoder {
         Ok(Self::with(shape.clone(), device.clone(), Params::zeros(arch.layout()), arch))
     }
 
-    fn with(shape: Shape, device: Device, params: Params, arch: Arch) -> Self {
+    pub(crate) fn with(shape: Shape, device: Device, params: Params, arch: Arch) -> Self {
         let grads = vec![0.0; params.len()];
         Self { arch, shape, device, params, grads, pending: None, replaced: Replaced::default() }
     }

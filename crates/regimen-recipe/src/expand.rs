@@ -22,13 +22,20 @@ pub(crate) fn expand(root: &mut RawTable) {
     }
 }
 
+/// The keys of a model that is read, which a new one does not have.
+const OF_FROM: [&str; 2] = ["from", "dtype"];
+
 /// `from` of a later layer puts aside the new model of an earlier one, and the other way round.
 fn choose_model(root: &mut RawTable) {
     let Some(model) = root.get_mut("model").and_then(Raw::as_table_mut) else { return };
     let layer = |key: &str| model.entries.iter().find(|e| e.key == key).map(|e| e.key_at.layer);
     match (layer("kind"), layer("from")) {
-        (Some(kind), Some(from)) if kind < from => model.entries.retain(|e| e.key == "from"),
-        (Some(kind), Some(from)) if from < kind => drop(model.remove("from")),
+        (Some(kind), Some(from)) if kind < from => {
+            model.entries.retain(|e| OF_FROM.contains(&e.key.as_str()));
+        }
+        (Some(kind), Some(from)) if from < kind => {
+            model.entries.retain(|e| !OF_FROM.contains(&e.key.as_str()));
+        }
         _ => {}
     }
 }

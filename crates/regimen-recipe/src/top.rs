@@ -37,8 +37,16 @@ pub(crate) const TOP: &[Field] = &[
     Field::new("arm", Ty::List(&Ty::Table(ARM)), "variations of the recipe, to be compared"),
 ];
 
-const MODEL: &[Field] =
-    &[Field::new("from", Ty::Path, "a checkpoint folder: weights, architecture and tokenizer").required()];
+const MODEL: &[Field] = &[
+    Field::new("from", Ty::Path, "a checkpoint folder: weights, architecture and tokenizer").required(),
+    Field::new(
+        "dtype",
+        Ty::Choice(&["f32", "bf16", "f16"]),
+        "what matrices are held in where adapters train beside them; products are in f32 whatever it is",
+    )
+    .or("f32")
+    .aliases(&["torch-dtype"]),
+];
 
 /// An arm changes the recipe at dotted paths.
 pub(crate) const ARM: &[Field] = &[

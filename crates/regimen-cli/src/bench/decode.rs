@@ -45,7 +45,8 @@ pub fn run(model: &Model, rows: usize, times: u64) -> Result<Decoded> {
         };
         let requests: Vec<Request> = (0u64..).zip(&prompts).map(request).collect();
         let clock = Clock::start();
-        let done = generator.generate(model.net.params().flat(), 0, &requests, &stops, &mut |_, _| true)?;
+        let done =
+            generator.generate(model.net.params().weights(), 0, &requests, &stops, &mut |_, _| true)?;
         decoded.seconds.push(clock.seconds());
         if time == 0 {
             decoded.first = Clock::unix();

@@ -6,6 +6,7 @@ use std::path::Path;
 use regimen_base::{Error, Result};
 use regimen_core::model::{Folder, Model};
 use regimen_data::{Tokenizer, Unknown};
+use regimen_nn::hf::Hold;
 use regimen_nn::{Arch, Device, build};
 
 use super::{Size, weights};
@@ -18,7 +19,7 @@ pub fn model(size: Size, folder: Option<&Path>) -> Result<Model> {
     let device = Device::cpu();
     let Some(folder) = folder else { return made(size, &device) };
     let within = |e: Error| e.within(folder.display().to_string());
-    let model = Model::read(&Lying(folder), &device).map_err(within)?;
+    let model = Model::read(&Lying(folder), &device, Hold::Full).map_err(within)?;
     let (found, want) = (model.shape()?, size.shape());
     if *found != (regimen_kernels::Shape { max_positions: found.max_positions, ..want.clone() })
         || found.max_positions <= size.context()

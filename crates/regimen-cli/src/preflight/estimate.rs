@@ -9,7 +9,7 @@ use super::load::{Load, Work};
 pub struct Memory {
     /// Weights, their gradient and the copy of it that the optimiser reads.
     pub weights: u64,
-    /// Freed memory of reading the model, which the allocator keeps.
+    /// What reading the model takes beyond all that comes after it.
     pub reading: u64,
     /// The optimiser's moments.
     pub optimizer: u64,
@@ -64,22 +64,14 @@ const F32: u64 = 4;
 
 /// The peak of a stage.
 pub fn memory(load: &Load) -> Memory {
-    let (weights, trained) = (F32 * load.parameters(), F32 * load.trained());
+    let (weights, trained) = (load.weight_bytes(), F32 * load.trained());
     let trains = load.steps > 0;
     let mut memory = Memory {
         weights: if trains { weights + 2 * trained } else { weights },
-        casts: load.casts as u64 * (weights + packed(load) / 2),
+        casts: load.casts as u64 * (weights + head(load)),
         rest: PROGRAM + load.data_bytes,
         ..Memory::default()
     };
-    if load.loaded {
-        // the file and its numbers, and the net before its adapters
-        memory.reading = if load.arch.decoder().is_some_and(|shape| shape.lora.is_some()) {
-            3 * weights
-        } else {
-            2 * weights
-        };
-    }
     if trains {
         memory.optimizer = 2 * trained;
         memory.activations = activations(load);
@@ -89,9 +81,24 @@ pub fn memory(load: &Load) -> Memory {
     if let Some(shape) = load.arch.decoder().filter(|_| load.decodes() || load.replies) {
         let row = 2 * shape.layers * shape.kv_heads * shape.head_dim;
         // a decoder of its own, with the head packed and the embedding as it is
-        memory.cache = weights + packed(load) / 2 + F32 * (load.slots * load.longest * row) as u64;
+        memory.cache = weights + head(load) + F32 * (load.slots * load.longest * row) as u64;
+    }
+    if load.loaded {
+        memory.reading = reading(load).saturating_sub(memory.total());
     }
     memory
+}
+
+/// The file, which may be of f32, and its numbers. With adapters the numbers once more, unless they are of 16 bits, which
+/// are shared; then the largest tensor twice in f32.
+fn reading(load: &Load) -> u64 {
+    let (file, weights) = (F32 * load.parameters(), load.weight_bytes());
+    let largest = F32 * load.embedding();
+    match (load.half, load.adapted()) {
+        (true, _) => file + weights + 2 * largest,
+        (false, true) => file + 2 * weights,
+        (false, false) => file + weights,
+    }
 }
 
 /// What the engine holds for the tokens of a pass. Every layer keeps what enters it; and, unless that is computed again,
@@ -120,11 +127,17 @@ fn activations(load: &Load) -> u64 {
 /// Tokens whose gradients are inside of a layer at once, about.
 const CHUNK_TOKENS: u64 = 512;
 
-/// Bytes of the matrices that a pass has packed: the head for either direction, and one layer.
+/// Bytes of the matrices that a training pass has packed: the head for either direction, and one layer, which is widened.
 fn packed(load: &Load) -> u64 {
     let Some(s) = load.arch.decoder() else { return 0 };
     let layer = s.width * (s.qkv_width() + s.q_width() + s.inner_width() + s.ffn);
-    F32 * (2 * s.vocab * s.width + layer) as u64
+    2 * head(load) + F32 * layer as u64
+}
+
+/// Bytes of the packed head.
+fn head(load: &Load) -> u64 {
+    let bytes = if load.half { F32 / 2 } else { F32 };
+    bytes * load.embedding()
 }
 
 /// Floating-point operations of the whole stage: 4 a parameter and trained token, 2 more for one that trains, 2 a parameter
@@ -158,6 +171,7 @@ pub fn seconds(load: &Load, speed: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::preflight::a_load as load;
+    use regimen_nn::Shape;
 
     #[test]
     fn memory_counts_what_is_there() {
@@ -171,9 +185,26 @@ mod tests {
         let m = memory(&load);
         let shape = load.arch.decoder().expect("a decoder");
         let (row, rows) = (2 * shape.layers * shape.kv_heads * shape.head_dim, 64 * 100);
-        let head = packed(&load) / 2;
+        let head = head(&load);
         assert_eq!((m.casts, m.cache), (weights + head, weights + head + (4 * rows * row) as u64));
         assert_eq!(m.total(), m.parts().map(|p| p.bytes).sum::<u64>());
+    }
+
+    #[test]
+    fn reading_counts_when_it_takes_the_most() {
+        let still = |load: Load| memory(&Load { loaded: true, steps: 0, slots: 0, ..load });
+        let weights = 4 * load().parameters();
+        assert_eq!(still(load()).total(), weights + still(load()).rest.max(weights));
+        let small = load().arch.decoder().cloned().expect("a decoder");
+        let large = Load { arch: Arch::Decoder(Shape { vocab: 1 << 18, width: 960, ..small }), ..load() };
+        let (file, head) = (4 * large.parameters(), 4 * (960 << 18));
+        assert_eq!(still(large.clone()).total(), 2 * file);
+        let half = Load { half: true, ..large };
+        assert_eq!(still(half.clone()).total(), file + half.weight_bytes() + 2 * head);
+        assert!(
+            half.weight_bytes() < file * 51 / 100
+                && memory(&half).total() < memory(&Load { half: false, ..half }).total()
+        );
     }
 
     #[test]

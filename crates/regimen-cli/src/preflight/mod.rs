@@ -3,14 +3,17 @@
 
 pub mod data;
 mod estimate;
+mod examine;
 mod load;
 mod machine;
 mod speed;
+mod work;
 
 pub use estimate::{flops, memory, seconds};
+pub use examine::{Depth, Examined, examine, examine_and_keep};
+pub use load::Load;
 #[cfg(test)]
 pub use load::tests::load as a_load;
-pub use load::{Depth, Examined, Load, examine, examine_and_keep};
 pub use machine::{Room, room};
 pub use speed::flops_per_second;
 
@@ -35,6 +38,8 @@ pub fn must_fit(loads: &[Load], room: Room) -> Result<()> {
     );
     let remedy = if let Some(way) = smaller(load, total) {
         way
+    } else if load.loaded && load.adapted() && memory(&Load { half: true, ..load.clone() }).total() <= total {
+        "set `model.dtype = \"bf16\"`: then it fits; what does not train is rounded to 16 bits".to_owned()
     } else if need.activations > need.total() / 2 {
         format!("set a smaller `micro-batch-tokens` (now {}); results stay the same", load.micro_batch_tokens)
     } else if need.cache > need.total() / 2 {
@@ -111,6 +116,17 @@ mod tests {
         assert_eq!(smaller(&wide, least(&both) / 2), None);
         let told = must_fit(&[wide], Room { total: Some(1 << 20), free: None }).expect_err("a mebibyte");
         assert!(told.remedy.is_some());
+    }
+
+    #[test]
+    fn sixteen_bits_are_a_way_beside_adapters() {
+        let targets = regimen_nn::Targets::default();
+        let lora = regimen_nn::Lora { rank: 8, alpha: 8.0, rslora: false, dropout: 0.0, targets };
+        let shape = regimen_nn::Shape { lora: Some(lora), width: 960, ..small().shape };
+        let full = Load { loaded: true, step_tokens: 1.0, shape, ..small() };
+        let total = memory(&Load { half: true, ..full.clone() }).total();
+        let told = must_fit(&[full], Room { total: Some(total), free: None }).expect_err("f32 is larger");
+        assert!(told.remedy.is_some_and(|r| r.contains("model.dtype = \"bf16\"")));
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub(super) fn report(out: &Path, before: &[f32]) -> Outcome {
         ));
         return Ok(());
     }
-    let mut written = origin.model(&Device::cpu())?;
+    let mut written = origin.model(&Device::cpu(), None)?;
     let after = logits(&mut written)?;
     let furthest = before.iter().zip(&after).fold(0.0_f32, |far, (a, b)| far.max((a - b).abs()));
     let largest = before.iter().fold(0.0_f32, |far, a| far.max(a.abs()));

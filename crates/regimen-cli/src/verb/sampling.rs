@@ -107,7 +107,7 @@ impl Writer {
         let tokenizer = &self.tokenizer;
         let text = |ids: &[u32]| tokenizer.decode(ids, true);
         let stops = Stops { ids: &self.stop_ids, strings, text: &text };
-        self.generator.generate(self.model.net.params().flat(), 0, requests, &stops, on_token)
+        self.generator.generate(self.model.net.params().weights(), 0, requests, &stops, on_token)
     }
 
     /// What a completion says, up to where it was told to stop.

@@ -27,7 +27,7 @@ pub(super) fn judge(
     let generator = generator.as_deref_mut();
     let mut decoder = Decoder {
         generator: generator.ok_or_else(|| Error::failed("a decoder came without its decoding engine"))?,
-        weights: model.net.params().flat(),
+        weights: model.net.params().weights(),
         version: *version,
         tokenizer: model.tokenizer()?,
         on_token: &mut on_token,

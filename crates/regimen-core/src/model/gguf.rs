@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regimen_base::Result;
 use regimen_data::{GgufVocabulary, Tokenizer};
 use regimen_nn::gguf::{self, Gguf, Store, Value};
-use regimen_nn::{Arch, Device, build};
+use regimen_nn::{Device, Half};
 use serde_json::Value as Json;
 
 use super::{Language, Model, Outline, Written, enough};
@@ -24,11 +24,11 @@ impl Outline {
 }
 
 impl Model {
-    /// Reads a GGUF file, dequantised to f32.
+    /// Reads a GGUF file, dequantised to f32, or its matrices to 16 bits.
     ///
     /// # Errors
     /// What is wrong with the file, or not supported.
-    pub fn read_gguf(bytes: &[u8], device: &Device) -> Result<Self> {
+    pub fn read_gguf(bytes: &[u8], device: &Device, half: Option<Half>) -> Result<Self> {
         let outline = Outline::of_gguf(bytes)?;
         let Written { shape, tokenizer, family } = outline.decoder()?.clone();
         let file = Gguf::read(bytes)?;
@@ -37,8 +37,7 @@ impl Model {
         let known = file.tensors().values().filter(|t| t.kind().is_some());
         let there = known.map(|t| t.shape.iter().product::<usize>()).sum();
         enough(regimen_kernels::Layout::new(&shape).len(), there)?;
-        let mut net = build(&Arch::Decoder(shape), device)?;
-        gguf::read_weights(&file, &config, net.params_mut())?;
+        let net = gguf::read_net(&file, &config, device, half)?;
         Ok(Self { net, language: Some(Language { tokenizer, family, base: None }) })
     }
 

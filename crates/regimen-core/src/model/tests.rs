@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use regimen_base::{Key, Result};
 use regimen_data::Tokenizer;
 use regimen_nn::gguf::Store;
-use regimen_nn::hf::{TensorFile, write_tensors};
+use regimen_nn::hf::{Hold, TensorFile, write_tensors};
 use regimen_nn::{
-    Activation, Arch, Device, Init, Inputs, Lora, Norm, Pick, Positions, Projection, Shape, Taps, Tokens,
-    Want, build,
+    Activation, Arch, Device, Half, Init, Inputs, Lora, Norm, Pick, Positions, Projection, Shape, Taps,
+    Tokens, Want, build,
 };
 use serde_json::json;
 
@@ -72,7 +72,7 @@ impl Folder for Files {
 }
 
 fn read(files: &Files) -> Result<Model> {
-    Model::read(files, &Device::cpu())
+    Model::read(files, &Device::cpu(), Hold::Full)
 }
 
 /// The same checkpoint with its tensors in two files and an index.
@@ -182,12 +182,43 @@ fn adapters_come_back_bit_for_bit() {
 }
 
 #[test]
+fn matrices_in_16_bits_are_saved_as_they_are() {
+    let lora = Lora {
+        rank: 4,
+        alpha: 8.0,
+        rslora: false,
+        dropout: 0.0,
+        targets: Projection::ALL.into_iter().collect(),
+    };
+    for half in [Half::Bf16, Half::F16] {
+        let hold = |files: &Files, hold| Model::read(files, &Device::cpu(), hold).expect("just written");
+        let whole = files(&model());
+        let held = hold(&whole, Hold::Half(half)).with_adapters(lora, Key::new(1)).expect("they fit");
+        assert_eq!((held.net.params().half(), held.net.params().half_that_trains()), (Some(half), None));
+        let saved = files(&held);
+        // nearly all of it: what is left are norms and the header
+        assert!(saved[WEIGHTS].len() < whole[WEIGHTS].len() * 53 / 100);
+        let [mut same, mut wide] = [Hold::AsStored, Hold::Full].map(|how| hold(&saved, how));
+        assert!(same.net.params() == held.net.params());
+        assert_eq!(wide.net.params().half(), None);
+        assert_eq!(logits(&mut same), logits(&mut wide));
+        let [a, b] = [same, wide].map(|m| m.merged().expect("sound"));
+        assert!(a.net.params() == b.net.params());
+    }
+    let mut beyond = model();
+    beyond.net.params_mut().flat_mut()[3] = 7e4;
+    let told =
+        Model::read(&files(&beyond), &Device::cpu(), Hold::Half(Half::F16)).err().expect("it is refused");
+    assert!(told.what.contains("holds 70000 at [0, 3], which is beyond the range of F16"), "{}", told.what);
+}
+
+#[test]
 fn gguf_and_back() {
     let mut model = model();
     let before = logits(&mut model);
     for (store, far) in [(Store::F16, 0.02), (Store::Q8_0, 0.3)] {
         let bytes = model.to_gguf(store).expect("llama.cpp knows it");
-        let mut again = Model::read_gguf(&bytes, &Device::cpu()).expect("just written");
+        let mut again = Model::read_gguf(&bytes, &Device::cpu(), None).expect("just written");
         let off = furthest(&logits(&mut again), &before);
         assert!(off < far && off > 0.0, "{store:?}: {off}");
         let text = "12 + 30 = 42";

@@ -53,14 +53,17 @@ impl Inputs {
                     Error::failed(format!("stage `{id}` comes after those that start from it"))
                 })
             }
-            Start::Folder(path) => folder(path),
+            Start::Folder(path) => Ok(held(folder(path)?, builder)),
             Start::Model => {
                 if let Some(fresh) = &self.fresh {
                     return Ok(fresh.clone());
                 }
                 let model = builder.resolved.root().table("model");
-                let fresh =
-                    if model.kind().is_empty() { folder(model.str("from"))? } else { fresh(builder, model)? };
+                let fresh = if model.kind().is_empty() {
+                    held(folder(model.str("from"))?, builder)
+                } else {
+                    fresh(builder, model)?
+                };
                 self.fresh = Some(fresh.clone());
                 Ok(fresh)
             }
@@ -75,6 +78,14 @@ fn fresh(builder: &Builder, model: &Node) -> Result<String> {
     let tokenizer: BTreeMap<String, String> =
         files.into_iter().map(|(name, bytes)| (name, digest(&bytes))).collect();
     Ok(digest(json!([model.to_json(), tokenizer]).to_string().as_bytes()))
+}
+
+/// A model that is read, and what its matrices are held in.
+fn held(folder: String, builder: &Builder) -> String {
+    match builder.half() {
+        None => folder,
+        Some(half) => digest(format!("{folder} {half:?}").as_bytes()),
+    }
 }
 
 fn folder(path: &str) -> Result<String> {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use regimen_base::{Error, Persist, Result};
 use regimen_data::Files;
+use regimen_nn::hf::Hold;
 use regimen_nn::{Device, Net};
 use regimen_recipe::{Node, Resolved, StagePlan, Start};
 
@@ -279,7 +280,7 @@ impl Regimen<'_> {
         newest: Option<&Checkpoint>,
     ) -> Result<(Stage, Option<u64>)> {
         let policy = match newest {
-            Some(checkpoint) => Model::read(checkpoint, self.device)?,
+            Some(checkpoint) => Model::read(checkpoint, self.device, Hold::AsStored)?,
             None => self.builder().adapted(node, self.start(&plan.from)?)?,
         };
         let casts = self.casts(node, plan)?;
@@ -317,18 +318,18 @@ impl Regimen<'_> {
             Start::Model => {
                 let node = self.resolved.root().table("model");
                 if node.kind().is_empty() {
-                    return Origin::find(node.str("from"))?.model(self.device);
+                    return Origin::find(node.str("from"))?.model(self.device, self.builder().half());
                 }
                 self.builder().fresh()
             }
-            Start::Folder(path) => Origin::find(path)?.model(self.device),
+            Start::Folder(path) => Origin::find(path)?.model(self.device, self.builder().half()),
             Start::Stage(id) => {
                 let stages = self.dir.stages()?;
                 let dir = stages.iter().find(|s| s.id() == id);
                 let checkpoint = dir.map(StageDir::newest).transpose()?.flatten().filter(Checkpoint::is_last);
                 let checkpoint = checkpoint
                     .ok_or_else(|| Error::failed(format!("stage `{id}` has no finished checkpoint")))?;
-                Model::read(&checkpoint, self.device)
+                Model::read(&checkpoint, self.device, Hold::AsStored)
             }
         }
     }

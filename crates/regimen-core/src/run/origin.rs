@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use regimen_base::{Error, Result};
-use regimen_nn::Device;
+use regimen_nn::hf::Hold;
+use regimen_nn::{Device, Half};
 use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
@@ -26,6 +27,9 @@ pub enum Origin {
     Gguf(PathBuf),
 }
 
+/// Fetches a model of the hub, by its organisation, name and revision, into the first of the caches, if it can.
+type Download = dyn Fn(&[PathBuf], (&str, &str, &str)) -> Result<Option<PathBuf>>;
+
 /// How often a PEFT folder may lead to another one.
 const DEEPEST: usize = 4;
 
@@ -35,10 +39,10 @@ impl Origin {
     /// # Errors
     /// When there is neither: says where was looked.
     pub fn find(name: &str) -> Result<Self> {
-        Self::find_in(name, &hub_caches(&|key| std::env::var_os(key)))
+        Self::find_in(name, &hub_caches(&|key| std::env::var_os(key)), &download)
     }
 
-    fn find_in(name: &str, caches: &[PathBuf]) -> Result<Self> {
+    fn find_in(name: &str, caches: &[PathBuf], download: &Download) -> Result<Self> {
         let path = Path::new(name);
         if path.is_dir() {
             return Self::folder(path);
@@ -132,28 +136,30 @@ impl Origin {
         .map_err(|e| e.within(self.path().display().to_string()))
     }
 
-    /// The whole model.
+    /// The whole model, its matrices in f32 or in 16 bits.
     ///
     /// # Errors
     /// What is wrong with the files.
-    pub fn model(&self, device: &Device) -> Result<Model> {
+    pub fn model(&self, device: &Device, half: Option<Half>) -> Result<Model> {
         let within = self.path().display().to_string();
-        let mut model = self.model_below(device, DEEPEST).map_err(|e| e.within(within.clone()))?;
+        let mut model = self.model_below(device, half, DEEPEST).map_err(|e| e.within(within.clone()))?;
         if let Some(language) = &mut model.language {
             language.base.get_or_insert(within);
         }
         Ok(model)
     }
 
-    fn model_below(&self, device: &Device, depth: usize) -> Result<Model> {
+    fn model_below(&self, device: &Device, half: Option<Half>, depth: usize) -> Result<Model> {
         match self {
-            Self::Gguf(path) => Model::read_gguf(&fs::read(path).told("read", path)?, device),
+            Self::Gguf(path) => Model::read_gguf(&fs::read(path).told("read", path)?, device, half),
             _ => match self.base()? {
                 Some(_) if depth == 0 => {
                     Err(Error::data("adapters of adapters of adapters lead in a circle"))
                 }
-                Some(base) => base.model_below(device, depth - 1)?.adapted(&self.read(ADAPTER_CONFIG)?, self),
-                None => Model::read(self, device),
+                Some(base) => {
+                    base.model_below(device, half, depth - 1)?.adapted(&self.read(ADAPTER_CONFIG)?, self)
+                }
+                None => Model::read(self, device, half.map_or(Hold::Full, Hold::Half)),
             },
         }
     }
@@ -277,6 +283,10 @@ mod tests {
         fs::write(path, text).unwrap();
     }
 
+    fn nothing(_: &[PathBuf], _: (&str, &str, &str)) -> Result<Option<PathBuf>> {
+        Ok(None)
+    }
+
     #[test]
     fn the_cache_of_the_hub_is_followed() {
         let root = tempfile::tempdir().unwrap();
@@ -288,17 +298,19 @@ mod tests {
         std::os::unix::fs::symlink("../../blobs/0f", &link).unwrap();
         let caches = [root.path().to_owned()];
         for name in ["org/tiny.model-1", "org/tiny.model-1@main", "org/tiny.model-1@abc123"] {
-            let origin = Origin::find_in(name, &caches).unwrap();
+            let origin = Origin::find_in(name, &caches, &nothing).unwrap();
             assert_eq!(origin.read("config.json").unwrap(), b"the config");
         }
-        let told = Origin::find_in("org/other", &caches).unwrap_err();
+        let told = Origin::find_in("org/other", &caches, &nothing).unwrap_err();
         assert!(
             told.what.contains("nothing is downloaded here")
                 && told.what.contains(&*root.path().to_string_lossy())
         );
         assert!(told.remedy.unwrap().contains("hf download org/other"));
-        assert!(Origin::find_in("./nowhere", &caches).unwrap_err().what.contains("no file or folder"));
-        assert!(Origin::find_in("org/tiny.model-1@..", &caches).is_err());
+        assert!(
+            Origin::find_in("./nowhere", &caches, &nothing).unwrap_err().what.contains("no file or folder")
+        );
+        assert!(Origin::find_in("org/tiny.model-1@..", &caches, &nothing).is_err());
     }
 
     #[test]

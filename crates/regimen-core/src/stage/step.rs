@@ -88,7 +88,7 @@ impl Stage {
         let (params, grads) = self.policy.net.params_and_grads();
         self.optimizer.step(params, grads, StepCx { lr, scale });
         let trained = params.train_ranges();
-        if let Some(bad) = trained.into_iter().find_map(|range| first_not_finite(&params.flat()[range])) {
+        if let Some(bad) = trained.into_iter().find_map(|range| first_not_finite(params.full(range))) {
             return Err(self.diverged("a weight", f64::from(bad)));
         }
         self.update.after(self.policy.net.as_ref(), version);
@@ -201,7 +201,7 @@ impl Stage {
                 let generator = self.generator.as_mut();
                 let mut decoder = Decoder {
                     generator: generator.ok_or_else(|| Error::failed("a net of numbers draws no tokens"))?,
-                    weights: self.policy.net.params().flat(),
+                    weights: self.policy.net.params().weights(),
                     version: step,
                     tokenizer: self.policy.tokenizer()?,
                     on_token: &mut go,

@@ -10,6 +10,7 @@ use crate::rope::RopeTable;
 use crate::shape::Shape;
 use crate::simd::LANES;
 use crate::span::span;
+use crate::weights::Weights;
 
 /// What all threads share.
 pub(super) struct Engine<'a> {
@@ -18,7 +19,7 @@ pub(super) struct Engine<'a> {
     pub table: &'a RopeTable,
     pub layers: &'a [PackedLayer],
     pub head: &'a PackedMatrix,
-    pub weights: &'a [f32],
+    pub weights: Weights<'a>,
     /// The call's ids.
     pub ids: &'a [u32],
     /// Floats of one head's keys (or values) in a slot.
@@ -86,7 +87,7 @@ impl Engine<'_> {
                 s,
                 at,
                 packed,
-                self.weights,
+                self.weights.vectors(),
                 &w.positions,
                 self.table,
                 &[],
@@ -106,11 +107,11 @@ impl Engine<'_> {
                 );
                 r += n;
             }
-            project_out(mid, x, att, s, at, packed, self.weights, &[]);
-            feed_norm(&mut w.normed, x, mid, s, at, self.weights);
+            project_out(mid, x, att, s, at, packed, self.weights.vectors(), &[]);
+            feed_norm(&mut w.normed, x, mid, s, at, self.weights.vectors());
             let scratch =
                 FeedScratch { normed: &mut w.normed, inner: &mut w.inner, act: &mut w.act, keys: &[] };
-            feed_forward(x, mid, rows, scratch, s, at, packed, self.weights);
+            feed_forward(x, mid, rows, scratch, s, at, packed, self.weights.vectors());
         }
         self.leave(w, segments, d);
     }
@@ -119,16 +120,15 @@ impl Engine<'_> {
     fn enter(&self, w: &mut Worker, segments: &[Segment]) {
         let d = self.shape.width;
         w.positions.clear();
-        let table = &self.weights[self.plan.embed..];
         let mut r = 0;
         for segment in segments {
             // SAFETY: a slot belongs to one segment, a segment to one task.
             let len = unsafe { self.slots.read(segment.slot, 1)[0].len };
             for (i, &id) in self.ids[segment.first..][..segment.len].iter().enumerate() {
                 let x = &mut w.x[r * d..(r + 1) * d];
-                x.copy_from_slice(&table[id as usize * d..][..d]);
+                self.weights.read(x, self.plan.embed + id as usize * d);
                 if let Some(learned) = self.plan.positions {
-                    let place = &self.weights[learned + (len + i) * d..][..d];
+                    let place = &self.weights.vectors()[learned + (len + i) * d..][..d];
                     x.iter_mut().zip(place).for_each(|(x, p)| *x += p);
                 }
                 w.positions.push((len + i) as u32);
@@ -196,7 +196,13 @@ impl Engine<'_> {
             }
         }
         let n = wanted.len();
-        norm_rows(&mut w.normed[..n * d], &w.mid[..n * d], self.shape, self.plan.norm, self.weights);
+        norm_rows(
+            &mut w.normed[..n * d],
+            &w.mid[..n * d],
+            self.shape,
+            self.plan.norm,
+            self.weights.vectors(),
+        );
         // results of consecutive segments lie beside each other
         let mut i = 0;
         while i < n {

@@ -17,16 +17,18 @@ use crate::norm::norm_backward;
 use crate::par::{self, Crew, Shared};
 use crate::simd::LANES;
 use crate::span::span;
+use crate::weights::Weights;
 
 impl Decoder {
     /// Adds the gradients of the last forward pass to `grads`. Needs [`Decoder::forward`], and after it at most one
     /// each of [`Decoder::logprobs`] and [`Decoder::logits`]; may be called once.
-    pub fn backward(&mut self, weights: &[f32], upstream: &Upstream, grads: &mut Grads) {
+    pub fn backward<'w>(&mut self, weights: impl Into<Weights<'w>>, upstream: &Upstream, grads: &mut Grads) {
+        let weights = weights.into();
         assert!(self.kept.all, "backward follows forward, not forward_only");
         let trained = self.plan.entries.iter().zip(&self.frozen).filter(|(_, frozen)| !**frozen);
         grads.touch(trained.map(|(range, _)| range.clone()));
         self.head_backward(weights, upstream, grads);
-        self.final_norm_backward(weights, grads);
+        self.final_norm_backward(weights.vectors(), grads);
         self.cut_into_chunks();
         self.flow_room();
         self.find_parts();
@@ -37,7 +39,7 @@ impl Decoder {
             }
             self.pack(l, weights, true);
             for chunk in 0..self.chunks.len() {
-                self.layer_backward(l, self.chunks[chunk].clone(), weights, grads);
+                self.layer_backward(l, self.chunks[chunk].clone(), weights.vectors(), grads);
             }
         }
         self.embedding_grad(grads);

@@ -5,21 +5,23 @@ use super::{Decoder, Rows, Worker, grow};
 use crate::block::norm_rows;
 use crate::dropout::row_keys;
 use crate::gemm::ROW_BLOCK;
+use crate::pack::Held;
 use crate::par::{self, Crew, Shared};
 use crate::span::span;
+use crate::weights::Weights;
 
 impl Decoder {
     /// Runs a batch and keeps what the backward pass needs.
-    pub fn forward(&mut self, weights: &[f32], batch: &Rows) {
-        self.run(weights, batch, true);
+    pub fn forward<'w>(&mut self, weights: impl Into<Weights<'w>>, batch: &Rows) {
+        self.run(weights.into(), batch, true);
     }
 
     /// Runs a batch and keeps only the hidden states: for reference models and evaluation.
-    pub fn forward_only(&mut self, weights: &[f32], batch: &Rows) {
-        self.run(weights, batch, false);
+    pub fn forward_only<'w>(&mut self, weights: impl Into<Weights<'w>>, batch: &Rows) {
+        self.run(weights.into(), batch, false);
     }
 
-    fn run(&mut self, weights: &[f32], batch: &Rows, keep: bool) {
+    fn run(&mut self, weights: Weights<'_>, batch: &Rows, keep: bool) {
         assert_eq!(weights.len(), self.plan.len, "weights have the layout's length");
         self.take_batch(batch);
         self.drop_inputs(keep);
@@ -28,7 +30,7 @@ impl Decoder {
         for l in 0..self.shape.layers {
             self.layer(l, weights, false);
         }
-        self.final_norm(weights);
+        self.final_norm(weights.vectors());
     }
 
     fn take_batch(&mut self, batch: &Rows) {
@@ -71,8 +73,8 @@ impl Decoder {
     }
 
     /// Packs layer l's matrices.
-    pub(super) fn pack(&mut self, l: usize, weights: &[f32], backward: bool) {
-        self.packed.pack(&self.shape, &self.plan.layers[l], weights, backward);
+    pub(super) fn pack(&mut self, l: usize, weights: Weights<'_>, backward: bool) {
+        self.packed.pack(&self.shape, &self.plan.layers[l], weights, backward, Held::Wide);
         self.packed.set_dropout(&self.shape, l, !self.batch.keys.is_empty());
     }
 
@@ -104,16 +106,15 @@ impl Decoder {
         }
     }
 
-    fn embed(&mut self, weights: &[f32]) {
+    fn embed(&mut self, weights: Weights<'_>) {
         let d = self.shape.width;
         let _part = span("embedding");
-        let table = &weights[self.plan.embed..];
         for (x, &id) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.ids) {
-            x.copy_from_slice(&table[id as usize * d..][..d]);
+            weights.read(x, self.plan.embed + id as usize * d);
         }
         let Some(learned) = self.plan.positions else { return };
         for (x, &position) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.positions) {
-            let place = &weights[learned + position as usize * d..][..d];
+            let place = &weights.vectors()[learned + position as usize * d..][..d];
             x.iter_mut().zip(place).for_each(|(x, p)| *x += p);
         }
     }
@@ -129,7 +130,7 @@ impl Decoder {
     }
 
     /// Takes the residual stream through layer l; or `again`, for what the backward pass needs of the layer.
-    pub(super) fn layer(&mut self, l: usize, weights: &[f32], again: bool) {
+    pub(super) fn layer(&mut self, l: usize, weights: Weights<'_>, again: bool) {
         self.pack(l, weights, false);
         let (level, above, own) = (self.level(l), self.level(l + 1), self.own_level(l));
         let k = &mut self.kept;
@@ -137,7 +138,7 @@ impl Decoder {
             shape: &self.shape,
             at: &self.plan.layers[l],
             packed: &self.packed,
-            weights,
+            weights: weights.vectors(),
             table: &self.table,
             batch: &self.batch,
             keep: k.all,

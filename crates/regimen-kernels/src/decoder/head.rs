@@ -9,6 +9,7 @@ use crate::grads::Grads;
 use crate::par::{self, Block, Shared};
 use crate::simd::LANES;
 use crate::span::span;
+use crate::weights::Weights;
 
 /// Columns of the vocabulary that a task holds at once.
 const VOCAB_CHUNK: usize = 4 * BLOCK;
@@ -18,9 +19,9 @@ const HEAD_ROWS: usize = ROW_BLOCK / 2;
 impl Decoder {
     /// log p of every pick's target under softmax(logits / temperature) and, if wanted, the entropies (empty
     /// otherwise). Never holds more than 32 MiB of logits beside one chunk a thread.
-    pub fn logprobs(
+    pub fn logprobs<'w>(
         &mut self,
-        weights: &[f32],
+        weights: impl Into<Weights<'w>>,
         picks: &[Pick],
         temperature: f32,
         want_entropy: bool,
@@ -30,7 +31,7 @@ impl Decoder {
             picks.iter().all(|p| (p.position as usize) < n && (p.target as usize) < v),
             "picks lie in the batch"
         );
-        pack_head(&mut self.head, weights, self.plan.head, v, d, false);
+        pack_head(&mut self.head, weights.into(), self.plan.head, v, d, false);
         let p = &mut self.picks;
         p.list.clear();
         p.list.extend_from_slice(picks);
@@ -94,9 +95,9 @@ impl Decoder {
     }
 
     /// Logits of the hidden states at flat indices `positions`, [positions, vocab].
-    pub fn logits(&mut self, weights: &[f32], positions: &[u32]) -> &[f32] {
+    pub fn logits<'w>(&mut self, weights: impl Into<Weights<'w>>, positions: &[u32]) -> &[f32] {
         let (d, v) = (self.shape.width, self.shape.vocab);
-        pack_head(&mut self.head, weights, self.plan.head, v, d, false);
+        pack_head(&mut self.head, weights.into(), self.plan.head, v, d, false);
         let p = &mut self.picks;
         p.positions.clear();
         p.positions.extend_from_slice(positions);
@@ -113,7 +114,7 @@ impl Decoder {
     }
 
     /// Writes d(loss)/d(hidden) to `flow.dhidden` and adds the head's weight gradient.
-    pub(super) fn head_backward(&mut self, weights: &[f32], up: &Upstream, grads: &mut Grads) {
+    pub(super) fn head_backward(&mut self, weights: Weights<'_>, up: &Upstream, grads: &mut Grads) {
         let (n, d, v) = (self.batch.len(), self.shape.width, self.shape.vocab);
         grow(&mut self.flow.dhidden, n * d);
         match up.dhidden {
@@ -144,7 +145,7 @@ impl Decoder {
         }
     }
 
-    fn picks_backward(&mut self, weights: &[f32], up: &Upstream, grads: &mut Grads) {
+    fn picks_backward(&mut self, weights: Weights<'_>, up: &Upstream, grads: &mut Grads) {
         let (d, v) = (self.shape.width, self.shape.vocab);
         let list = std::mem::take(&mut self.picks.list);
         let count = list.len();

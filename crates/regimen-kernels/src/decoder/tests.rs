@@ -5,7 +5,7 @@ mod gradients;
 mod plain;
 
 use super::{Decoder, Pick, Rows, Upstream};
-use crate::{Activation, Grads, Layout, Lora, Norm, Positions, Projection, Rotary, Shape, Targets};
+use crate::{Activation, Grads, Layout, Lora, Norm, Positions, Projection, Rotary, Shape, Targets, Weights};
 
 /// What decides which inputs adapters drop; those of most shapes drop none.
 const DROPOUT: u64 = 77;
@@ -144,7 +144,14 @@ fn grads_of(s: &Shape, layout: &Layout, w: &[f32], c: &Case, temp: f32) -> (Vec<
     (logp, entropy, grads.flat().to_vec())
 }
 
-fn step(decoder: &mut Decoder, w: &[f32], c: &Case, temp: f32, grads: &mut Grads) -> (Vec<f32>, Vec<f32>) {
+fn step<'w>(
+    decoder: &mut Decoder,
+    w: impl Into<Weights<'w>>,
+    c: &Case,
+    temp: f32,
+    grads: &mut Grads,
+) -> (Vec<f32>, Vec<f32>) {
+    let w = w.into();
     decoder.forward(w, &Rows { ids: &c.ids, starts: &c.starts });
     let (logp, entropy) = decoder.logprobs(w, &c.picks, temp, true);
     let out = (logp.to_vec(), entropy.to_vec());

@@ -4,6 +4,14 @@ use std::ops::Range;
 
 use super::{Lora, Norm, Positions, Projection, Shape};
 
+/// Whether [`crate::Weights`] may hold a parameter in 16 bits: the embedding, the head and the matrices of projections.
+pub fn can_be_half(path: &str, shape: &[usize]) -> bool {
+    shape.len() == 2 && !path.contains(".lora_") && path != POSITIONS
+}
+
+/// Learned positions.
+pub(crate) const POSITIONS: &str = "model.embed_positions.weight";
+
 /// One parameter tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -46,7 +54,7 @@ impl Layout {
         let (d, q, kv) = (shape.width, shape.q_width(), shape.kv_width());
         layout.push("model.embed_tokens.weight", &[shape.vocab, d]);
         if shape.positions == Positions::Learned {
-            layout.push("model.embed_positions.weight", &[shape.max_positions, d]);
+            layout.push(POSITIONS, &[shape.max_positions, d]);
         }
         for l in 0..shape.layers {
             layout.push_attention(&format!("model.layers.{l}"), shape, [q, kv, kv]);

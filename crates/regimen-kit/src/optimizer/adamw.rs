@@ -110,7 +110,7 @@ impl Optimizer for AdamW {
             };
             let r = run.range.clone();
             regimen_kernels::adamw(
-                &mut params.flat_mut()[r.clone()],
+                params.full_mut(r.clone()),
                 &grads[r.clone()],
                 &mut first[r.clone()],
                 &mut second[r],

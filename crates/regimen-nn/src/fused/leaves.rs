@@ -2,7 +2,7 @@
 
 use burn::{Device, Gradients, Tensor, TensorData};
 use regimen_base::{Error, Result};
-use regimen_kernels::{Decoder, Grads, Upstream};
+use regimen_kernels::{Decoder, Grads, Upstream, Weights};
 
 use crate::net::{Outputs, Tokens, Want};
 
@@ -19,7 +19,7 @@ impl Leaves {
     /// Asks an engine that has just run forward for what is wanted.
     pub(super) fn new(
         engine: &mut Decoder,
-        weights: &[f32],
+        weights: Weights<'_>,
         tokens: &Tokens<'_>,
         want: Want,
         device: &Device,
@@ -61,7 +61,7 @@ impl Leaves {
         &self,
         gradients: &mut Gradients,
         engine: &mut Decoder,
-        weights: &[f32],
+        weights: Weights<'_>,
         grads: &mut Grads,
     ) -> Result<()> {
         let dlogp = gradient(Some(&self.logp), gradients)?;

@@ -1,7 +1,7 @@
 //! The number formats of GGUF, after `ggml-quants.c`. A block holds 32 numbers, or 256 of the K-quants; d and m are its
 //! scale and its offset.
 
-use crate::hf::from_f16;
+use regimen_kernels::Half;
 
 /// A number format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +76,7 @@ pub(super) fn dequantise(kind: Kind, bytes: &[u8]) -> Vec<f32> {
     let block: fn(&[u8], &mut Vec<f32>) = match kind {
         Kind::F32 => |b, out| out.push(f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
         Kind::F16 => |b, out| out.push(half(b, 0)),
-        Kind::BF16 => |b, out| out.push(f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16)),
+        Kind::BF16 => |b, out| out.push(Half::Bf16.widen(u16::from_le_bytes([b[0], b[1]]))),
         Kind::Q4_0 => |b, out| nibbles(&b[2..], |q| half(b, 0) * (q - 8.0), out),
         Kind::Q4_1 => |b, out| nibbles(&b[4..], |q| half(b, 0) * q + half(b, 2), out),
         Kind::Q5_0 => |b, out| fives(&b[2..], |q| half(b, 0) * (q - 16.0), out),
@@ -93,7 +93,7 @@ pub(super) fn dequantise(kind: Kind, bytes: &[u8]) -> Vec<f32> {
 }
 
 fn half(b: &[u8], at: usize) -> f32 {
-    from_f16(u16::from_le_bytes([b[at], b[at + 1]]))
+    Half::F16.widen(u16::from_le_bytes([b[at], b[at + 1]]))
 }
 
 /// 16 low, then 16 high halves of 16 bytes.
@@ -196,7 +196,7 @@ fn q6_k(b: &[u8], out: &mut Vec<f32>) {
 pub(super) fn quantise(kind: Kind, numbers: &[f32], out: &mut Vec<u8>) -> Option<()> {
     match kind {
         Kind::F32 => out.extend(numbers.iter().flat_map(|x| x.to_le_bytes())),
-        Kind::F16 => out.extend(numbers.iter().flat_map(|x| to_f16(*x).to_le_bytes())),
+        Kind::F16 => out.extend(numbers.iter().flat_map(|x| Half::F16.narrow(*x).to_le_bytes())),
         Kind::Q8_0 => numbers.chunks(32).for_each(|block| q8_0(block, out)),
         _ => return None,
     }
@@ -207,26 +207,6 @@ pub(super) fn quantise(kind: Kind, numbers: &[f32], out: &mut Vec<u8>) -> Option
 fn q8_0(block: &[f32], out: &mut Vec<u8>) {
     let d = block.iter().fold(0.0_f32, |m, x| m.max(x.abs())) / 127.0;
     let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
-    out.extend(to_f16(d).to_le_bytes());
+    out.extend(Half::F16.narrow(d).to_le_bytes());
     out.extend(block.iter().map(|x| (x * inverse).round() as i8 as u8));
-}
-
-/// Rounded to nearest, ties to even; beyond the range infinite.
-pub(super) fn to_f16(x: f32) -> u16 {
-    let bits = x.to_bits();
-    let (sign, rest) = ((bits >> 16 & 0x8000) as u16, bits & 0x7fff_ffff);
-    if rest > 0x7f80_0000 {
-        return sign | 0x7e00;
-    }
-    if rest >= 0x4780_0000 {
-        return sign | 0x7c00;
-    }
-    // below 2⁻¹⁴ adding 0.5 puts the subnormal's bits, rounded, into the low end
-    if rest < 0x3880_0000 {
-        let shifted = f32::from_bits(rest) + 0.5;
-        return sign | (shifted.to_bits() - 0x3f00_0000) as u16;
-    }
-    let odd = rest >> 13 & 1;
-    let rounded = rest + 0xfff + odd - ((127 - 15) << 23);
-    sign | (rounded >> 13) as u16
 }

@@ -126,8 +126,7 @@ fn what_is_written_is_read() {
             let back = read_config(&file).expect("just written");
             assert_eq!((back.shape.clone(), back.family), (config.shape.clone(), config.family));
             assert_eq!((back.bos, back.eos.as_slice()), (Some(1), &[2][..]));
-            let mut fresh = Params::zeros(params.layout().clone());
-            read_weights(&file, &back, &mut fresh).expect("just written");
+            let fresh = read_weights(&file, &back, None).expect("just written");
             for entry in params.layout().entries() {
                 let range = entry.range.clone();
                 assert_close(&entry.path, &fresh.flat()[range.clone()], &params.flat()[range], loss);
@@ -150,22 +149,4 @@ fn llama3_positions_survive() {
     let bytes = write(&config, &params, Store::F16, vec![]).expect("known");
     let back = read_config(&Gguf::read(&bytes).expect("just written")).expect("just written");
     assert_eq!(back.shape.positions, positions);
-}
-
-#[test]
-fn halves_are_rounded_to_nearest() {
-    for (x, bits) in [
-        (1.0, 0x3c00),
-        (65504.0, 0x7bff),
-        (65520.0, 0x7c00),
-        (5.96e-8, 1),
-        (1e-9, 0),
-        (6.103_515_6e-5, 0x0400),
-    ] {
-        assert_eq!(quant::to_f16(x), bits, "{x}");
-        assert_eq!(quant::to_f16(-x), bits | 0x8000, "{x}");
-    }
-    for bits in 0..0x7c00_u16 {
-        assert_eq!(quant::to_f16(crate::hf::from_f16(bits)), bits);
-    }
 }

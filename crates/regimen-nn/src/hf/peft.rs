@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::config::pretty;
 use super::tensors::{TensorFile, write_tensors};
-use super::weights::finite;
+use super::weights::fits;
 use crate::layout::{Entry, Layout};
 use crate::params::Params;
 
@@ -161,7 +161,7 @@ pub fn is_adapter(path: &str) -> bool {
 pub fn write_adapter(params: &Params) -> Vec<u8> {
     let notes = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     let named: Vec<_> = adapters(params.layout()).map(|e| (format!("{PREFIX}{}", e.path), e)).collect();
-    let numbers = |e: &Entry| &params.flat()[e.range.clone()];
+    let numbers = |e: &Entry| params.full(e.range.clone());
     write_tensors(named.iter().map(|(name, e)| (name.as_str(), e.shape.clone(), numbers(e))), &notes)
 }
 
@@ -173,8 +173,9 @@ pub fn read_adapter(bytes: &[u8], params: &mut Params) -> Result<()> {
     let file = TensorFile::read(bytes)?;
     let remedy = "check that adapter_config.json and the weights belong together";
     let wrong = |what: String| Error::data(what).remedy(remedy);
-    let (layout, flat) = params.parts_mut();
+    let mut read = Vec::new();
     let mut left = file.tensors().len();
+    let layout = params.layout();
     for entry in adapters(layout) {
         let name = format!("{PREFIX}{}", entry.path);
         let found = file.tensors().get(&name);
@@ -186,8 +187,8 @@ pub fn read_adapter(bytes: &[u8], params: &mut Params) -> Result<()> {
         let numbers = found.to_f32();
         let numbers =
             numbers.ok_or_else(|| wrong(format!("tensor `{name}` is of type {:?}", found.dtype)))?;
-        finite(&name, &entry.shape, &numbers)?;
-        flat[entry.range.clone()].copy_from_slice(&numbers);
+        fits(&name, &entry.shape, &numbers, None)?;
+        read.push((entry.range.clone(), numbers));
         left -= 1;
     }
     if left > 0 {
@@ -195,6 +196,9 @@ pub fn read_adapter(bytes: &[u8], params: &mut Params) -> Result<()> {
             |name: &&String| name.strip_prefix(PREFIX).is_some_and(|path| layout.find(path).is_some());
         let extra = file.tensors().keys().find(|name| !known(name));
         return Err(wrong(format!("tensor `{}` belongs to no adapter", extra.map_or("", String::as_str))));
+    }
+    for (range, numbers) in read {
+        params.full_mut(range).copy_from_slice(&numbers);
     }
     Ok(())
 }

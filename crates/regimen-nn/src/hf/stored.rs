@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use regimen_kernels::Half;
+
+use crate::layout::Entry;
 use crate::params::Params;
 
 /// A tensor of a checkpoint: rows of one or several parameters below each other, and for some families the transpose
@@ -65,6 +68,12 @@ impl Stored {
         matches!(self.parts.as_slice(), [one] if one.path == self.name) && !self.transposed
     }
 
+    /// What its numbers are held in, when not in f32.
+    pub(crate) fn half(&self, params: &Params) -> Option<Half> {
+        let entry = |part: &Part| params.layout().find(&part.path).is_some_and(Entry::can_be_half);
+        params.half().filter(|_| self.parts.iter().all(entry))
+    }
+
     /// Numbers in a row of its parts.
     fn row(&self) -> usize {
         match (self.shape.as_slice(), self.transposed) {
@@ -78,13 +87,13 @@ impl Stored {
     pub(crate) fn gather<'a>(&self, params: &'a Params) -> Cow<'a, [f32]> {
         let row = self.row();
         let part = |part: &Part| {
-            let whole = params.get(&part.path).expect("the names belong to the layout");
-            &whole[part.rows.start * row..part.rows.end * row]
+            let entry = params.layout().find(&part.path).expect("the names belong to the layout");
+            params.read(entry, part.rows.start * row..part.rows.end * row)
         };
         match self.parts.as_slice() {
-            [one] if !self.transposed => Cow::Borrowed(part(one)),
+            [one] if !self.transposed => part(one),
             parts => {
-                let rows: Vec<f32> = parts.iter().flat_map(|p| part(p).iter().copied()).collect();
+                let rows: Vec<f32> = parts.iter().flat_map(|p| part(p).into_owned()).collect();
                 Cow::Owned(if self.transposed { transpose(&rows, row) } else { rows })
             }
         }
@@ -96,9 +105,8 @@ impl Stored {
         let rows = if self.transposed { transpose(&numbers, numbers.len() / row.max(1)) } else { numbers };
         let mut at = 0;
         for part in &self.parts {
-            let whole = params.get_mut(&part.path).expect("the names belong to the layout");
             let len = part.rows.len() * row;
-            whole[part.rows.start * row..][..len].copy_from_slice(&rows[at..at + len]);
+            params.write(&part.path, part.rows.start * row, &rows[at..at + len]);
             at += len;
         }
     }

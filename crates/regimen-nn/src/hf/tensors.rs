@@ -1,8 +1,10 @@
 //! The safetensors file format: an 8-byte little-endian header length, a JSON header, the numbers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use regimen_base::{Error, Result};
+use regimen_kernels::Half;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +30,10 @@ impl Found<'_> {
     /// The numbers, from f32, bf16 or f16; `None` for any other format.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         super::float::to_f32(self.dtype, self.bytes)
+    }
+
+    pub(super) fn half(&self) -> Option<Half> {
+        super::float::half(self.dtype)
     }
 }
 
@@ -119,24 +125,65 @@ fn explain(error: &SafeTensorError) -> Error {
     })
 }
 
+/// A tensor of a file that is to be written.
+pub(super) struct Header {
+    pub shape: Vec<usize>,
+    /// What its numbers are written as, when not as f32.
+    pub half: Option<Half>,
+}
+
+impl Header {
+    fn dtype(&self) -> &'static str {
+        match self.half {
+            None => "F32",
+            Some(Half::Bf16) => "BF16",
+            Some(Half::F16) => "F16",
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * if self.half.is_some() { 2 } else { 4 }
+    }
+
+    fn put(&self, numbers: &[f32], bytes: &mut Vec<u8>) {
+        match self.half {
+            None => bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes())),
+            Some(half) => bytes.extend(numbers.iter().flat_map(|x| half.narrow(*x).to_le_bytes())),
+        }
+    }
+}
+
 /// A safetensors file of f32 tensors, ordered by name: the same tensors always give the same bytes.
 pub fn write_tensors<'a>(
     tensors: impl IntoIterator<Item = (&'a str, Vec<usize>, &'a [f32])>,
     notes: &BTreeMap<String, String>,
 ) -> Vec<u8> {
-    let tensors: BTreeMap<_, _> =
-        tensors.into_iter().map(|(name, shape, values)| (name, (shape, values))).collect();
+    let mut headers = BTreeMap::new();
+    let mut numbers = BTreeMap::new();
+    for (name, shape, values) in tensors {
+        headers.insert(name, Header { shape, half: None });
+        numbers.insert(name, values);
+    }
+    write_each(&headers, notes, |name| Cow::Borrowed(numbers[name]))
+}
+
+/// A safetensors file of tensors whose numbers are asked for one by one.
+pub(super) fn write_each<'a>(
+    tensors: &BTreeMap<&str, Header>,
+    notes: &BTreeMap<String, String>,
+    numbers: impl Fn(&str) -> Cow<'a, [f32]>,
+) -> Vec<u8> {
     let mut header = Map::new();
     if !notes.is_empty() {
         header.insert("__metadata__".to_owned(), json!(notes));
     }
     let mut end = 0;
-    for (name, (shape, values)) in &tensors {
+    for (name, tensor) in tensors {
         let start = end;
-        end += 4 * values.len();
+        end += tensor.bytes();
         header.insert(
             (*name).to_owned(),
-            json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }),
+            json!({ "dtype": tensor.dtype(), "shape": tensor.shape, "data_offsets": [start, end] }),
         );
     }
     let mut header = Value::Object(header).to_string().into_bytes();
@@ -145,8 +192,8 @@ pub fn write_tensors<'a>(
     let mut bytes = Vec::with_capacity(8 + header.len() + end);
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
-    for (_, values) in tensors.values() {
-        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    for (name, tensor) in tensors {
+        tensor.put(&numbers(name), &mut bytes);
     }
     bytes
 }

@@ -3,30 +3,60 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regimen_base::{Error, Result};
-use regimen_kernels::Shape;
+use regimen_kernels::{Half, Shape};
 
 use super::family::Family;
 use super::stored::Stored;
-use super::tensors::{Found, TensorFile, write_tensors};
+use super::tensors::{Found, Header, TensorFile, write_each, write_tensors};
+use crate::device::Device;
+use crate::net::{Arch, Net, build_with};
 use crate::params::Params;
 
 const REMEDY: &str = "check that config.json and the weights belong together";
 
-/// Reads the weights of a checkpoint into a net, file by file. What the layout has beyond the family's tensors
-/// (adapters) stays as it was. After an error the net holds some of the weights and is of no more use.
+/// What the matrices of a checkpoint are held in once they are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hold {
+    /// f32.
+    Full,
+    /// 16 bits, rounded to them.
+    Half(Half),
+    /// 16 bits if its first file has all matrices in one such format, else f32.
+    AsStored,
+}
+
+impl Hold {
+    fn resolve(self, first: &TensorFile<'_>) -> Option<Half> {
+        let mut matrices = first.tensors().values().filter(|t| t.shape.len() == 2).map(Found::half);
+        match self {
+            Self::Full => None,
+            Self::Half(half) => Some(half),
+            Self::AsStored => {
+                matrices.next().flatten().filter(|half| matrices.all(|other| other == Some(*half)))
+            }
+        }
+    }
+}
+
+/// Gathers the weights of a checkpoint, file by file.
 pub struct WeightReader {
     stored: BTreeMap<String, Stored>,
     family: &'static Family,
+    shape: Shape,
+    hold: Hold,
     seen: BTreeSet<String>,
     /// A tied head that a file holds under its own name.
     twin: Option<Vec<f32>>,
+    /// There from the first file on.
+    params: Option<Params>,
 }
 
 impl WeightReader {
-    /// For a net of this family and shape.
-    pub fn new(family: &'static Family, shape: &Shape) -> Self {
+    /// For a net of this family and shape, without adapters.
+    pub fn new(family: &'static Family, shape: &Shape, hold: Hold) -> Self {
         let stored = (family.tensors)(shape).into_iter().map(|s| (s.name.clone(), s)).collect();
-        Self { stored, family, seen: BTreeSet::new(), twin: None }
+        let shape = Shape { lora: None, ..shape.clone() };
+        Self { stored, family, shape, hold, seen: BTreeSet::new(), twin: None, params: None }
     }
 
     /// Takes the tensors of one safetensors file (f32, bf16 or f16).
@@ -34,46 +64,55 @@ impl WeightReader {
     /// # Errors
     /// One message, naming the tensor, when one is unknown, there twice, of a wrong shape, of a wrong number format, or
     /// holds a NaN or an infinity; and what [`TensorFile::read`] refuses.
-    pub fn file(&mut self, bytes: &[u8], params: &mut Params) -> Result<()> {
+    pub fn file(&mut self, bytes: &[u8]) -> Result<()> {
         let file = TensorFile::read(bytes)?;
+        let fresh = || Params::zeros_in(Arch::Decoder(self.shape.clone()).layout(), self.hold.resolve(&file));
+        let mut params = self.params.take().unwrap_or_else(fresh);
         for (name, found) in file.tensors() {
             if is_constant(name) {
                 continue;
             }
             let Some(known) = self.find(name) else {
-                self.twin(name, found)?;
+                self.twin(name, found, params.half())?;
                 continue;
             };
             let stored = &self.stored[&known];
-            let numbers = numbers(name, &stored.shape, found)?;
-            stored.scatter(numbers, params);
+            let numbers = numbers(name, &stored.shape, found, stored.half(&params))?;
+            stored.scatter(numbers, &mut params);
             if !self.seen.insert(known) {
                 return Err(Error::data(format!("tensor `{name}` is there twice")).remedy(REMEDY));
             }
         }
+        self.params = Some(params);
         Ok(())
     }
 
-    /// Says whether that was all.
+    /// A net of these weights.
     ///
     /// # Errors
     /// When a tensor is missing, or a tied head is not the embedding.
-    pub fn finish(self, params: &Params) -> Result<()> {
+    pub fn net(self, device: &Device) -> Result<Box<dyn Net>> {
+        let shape = self.shape.clone();
+        build_with(&shape, device, self.finish()?)
+    }
+
+    fn finish(self) -> Result<Params> {
         if let Some(missing) = self.stored.values().find(|s| !self.seen.contains(&s.name)) {
             let what = format!("tensor `{}` {:?} is missing", missing.name, missing.shape);
             return Err(Error::data(what).remedy(REMEDY));
         }
         let [head, embedding] = self.family.head;
-        let own = self.stored.get(embedding).and_then(|e| params.get(&e.parts[0].path));
+        let params = self.params.expect("something was seen");
+        let own = self.stored.get(embedding).map(|e| e.gather(&params));
         if let (Some(twin), Some(own)) = (&self.twin, own)
-            && twin != own
+            && *twin != *own
         {
             return Err(Error::data(format!(
                 "config.json ties `{head}` to `{embedding}`, but the file holds two different tensors"
             ))
             .remedy("set \"tie_word_embeddings\": false in config.json"));
         }
-        Ok(())
+        Ok(params)
     }
 
     /// By its name, or by the name without the part that stands for the model below the head.
@@ -82,7 +121,7 @@ impl WeightReader {
         names.into_iter().find(|name| self.stored.contains_key(name))
     }
 
-    fn twin(&mut self, name: &str, found: &Found<'_>) -> Result<()> {
+    fn twin(&mut self, name: &str, found: &Found<'_>, half: Option<Half>) -> Result<()> {
         let [head, embedding] = self.family.head;
         let Some(embedding) = self.stored.get(embedding).filter(|_| name == head || name == "lm_head.weight")
         else {
@@ -90,7 +129,11 @@ impl WeightReader {
                 Error::data(format!("tensor `{name}` is not part of this architecture")).remedy(REMEDY)
             );
         };
-        self.twin = Some(numbers(name, &embedding.shape, found)?);
+        let mut twin = numbers(name, &embedding.shape, found, half)?;
+        if let Some(half) = half {
+            twin.iter_mut().for_each(|x| *x = half.widen(half.narrow(*x)));
+        }
+        self.twin = Some(twin);
         Ok(())
     }
 }
@@ -102,24 +145,27 @@ fn is_constant(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
-/// All tensors of one safetensors file.
+/// All tensors of one safetensors file. Adapters stay as they were.
 ///
 /// # Errors
 /// As [`WeightReader`].
 pub fn read_weights(bytes: &[u8], family: &'static Family, shape: &Shape, params: &mut Params) -> Result<()> {
-    let mut reader = WeightReader::new(family, shape);
-    reader.file(bytes, params)?;
-    reader.finish(params)
+    let mut reader = WeightReader::new(family, shape, params.half().map_or(Hold::Full, Hold::Half));
+    reader.file(bytes)?;
+    params.begin_with(&reader.finish()?);
+    Ok(())
 }
 
-/// All parameters but adapters' as a safetensors file with the family's names, f32, ordered by name.
+/// All parameters but adapters' as a safetensors file with the family's names, ordered by name; f32 but for matrices that
+/// are held in 16 bits.
 pub fn write_weights(family: &'static Family, shape: &Shape, params: &Params) -> Vec<u8> {
     // `transformers` refuses files that do not say which framework's axes they follow
     let notes = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     let stored = (family.or_other(shape).tensors)(shape);
-    let numbers: Vec<_> = stored.iter().map(|s| s.gather(params)).collect();
-    let tensors = stored.iter().zip(&numbers).map(|(s, n)| (s.name.as_str(), s.shape.clone(), &**n));
-    write_tensors(tensors, &notes)
+    let by_name: BTreeMap<&str, &Stored> = stored.iter().map(|s| (s.name.as_str(), s)).collect();
+    let header = |s: &Stored| Header { shape: s.shape.clone(), half: s.half(params) };
+    let headers = by_name.iter().map(|(name, s)| (*name, header(s))).collect();
+    write_each(&headers, &notes, |name| by_name[name].gather(params))
 }
 
 /// All parameters under their own names: the weights of a net that is of no family.
@@ -145,12 +191,12 @@ pub fn read_own_weights(bytes: &[u8], params: &mut Params) -> Result<()> {
         let found = file.tensors().get(&entry.path).ok_or_else(|| {
             Error::data(format!("tensor `{}` {:?} is missing", entry.path, entry.shape)).remedy(REMEDY)
         })?;
-        flat[entry.range.clone()].copy_from_slice(&numbers(&entry.path, &entry.shape, found)?);
+        flat[entry.range.clone()].copy_from_slice(&numbers(&entry.path, &entry.shape, found, None)?);
     }
     Ok(())
 }
 
-fn numbers(name: &str, shape: &[usize], found: &Found<'_>) -> Result<Vec<f32>> {
+fn numbers(name: &str, shape: &[usize], found: &Found<'_>, half: Option<Half>) -> Result<Vec<f32>> {
     if found.shape != shape {
         return Err(Error::data(format!(
             "tensor `{name}` has shape {:?}, the architecture wants {shape:?}",
@@ -162,18 +208,21 @@ fn numbers(name: &str, shape: &[usize], found: &Found<'_>) -> Result<Vec<f32>> {
         Error::data(format!("tensor `{name}` is of type {:?}, not F32, BF16 or F16", found.dtype))
             .remedy("save the checkpoint unquantised")
     })?;
-    finite(name, shape, &numbers)?;
+    fits(name, shape, &numbers, half)?;
     Ok(numbers)
 }
 
-/// Errs when a tensor holds a NaN or an infinity.
-pub(crate) fn finite(name: &str, shape: &[usize], numbers: &[f32]) -> Result<()> {
-    match numbers.iter().position(|v| !v.is_finite()) {
+/// Errs when a tensor holds a NaN or an infinity, or a number beyond what it is to be held in.
+pub(crate) fn fits(name: &str, shape: &[usize], numbers: &[f32], half: Option<Half>) -> Result<()> {
+    let holds = |at: usize| format!("tensor `{name}` holds {} at {:?}", numbers[at], place(at, shape));
+    if let Some(at) = numbers.iter().position(|v| !v.is_finite()) {
+        return Err(Error::data(holds(at)).remedy("go back to an earlier checkpoint"));
+    }
+    let Some(half) = half else { return Ok(()) };
+    match numbers.iter().position(|v| !half.widen(half.narrow(*v)).is_finite()) {
         None => Ok(()),
-        Some(at) => {
-            Err(Error::data(format!("tensor `{name}` holds {} at {:?}", numbers[at], place(at, shape)))
-                .remedy("go back to an earlier checkpoint"))
-        }
+        Some(at) => Err(Error::data(format!("{}, which is beyond the range of {half:?}", holds(at)))
+            .remedy("let it be held in another format")),
     }
 }
 
@@ -187,7 +236,6 @@ fn place(mut at: usize, shape: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Arch;
     use crate::testing::{randomise, shapes};
 
     const EMBEDDING: &str = "model.embed_tokens.weight";

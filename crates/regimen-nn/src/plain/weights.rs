@@ -16,7 +16,8 @@ impl Weights {
     pub(super) fn upload(params: &Params, device: &Device, grad: bool) -> Self {
         let mut tensors = BTreeMap::new();
         for (entry, train) in params.layout().entries().iter().zip(params.train()) {
-            let data = TensorData::new(params.flat()[entry.range.clone()].to_vec(), [entry.range.len()]);
+            let numbers = params.read(entry, 0..entry.range.len()).into_owned();
+            let data = TensorData::new(numbers, [entry.range.len()]);
             let leaf = grad && *train;
             let tensor = Tensor::<1>::from_data(data, &device.tensors(leaf));
             let tensor = if leaf { tensor.require_grad() } else { tensor };

@@ -3,7 +3,7 @@
 use super::{Case, DROPOUT, base, case, grads_of, step, variants, weights};
 use crate::decoder::{Decoder, Limits, Pick, Rows};
 use crate::simd::{Level, best_level, force_level};
-use crate::{Decoding, Grads, Layout, Shape, logprob};
+use crate::{Decoding, Grads, Half, Layout, Shape, Weights, can_be_half, logprob};
 
 #[test]
 fn splits_threads_and_levels_change_no_bit() {
@@ -102,6 +102,55 @@ fn decoding_gives_the_trainers_bits() {
         dec.free(0);
         dec.prefill(&[(0, doc(2))]);
         assert_eq!(dec.prompt_logits(0), row(2, 32));
+    }
+}
+
+/// Weights whose matrices are numbers of 16 bits; these bits; and the flat vector without them.
+fn in_half(half: Half, layout: &Layout, weights: &[f32]) -> (Vec<f32>, Vec<u16>, Vec<f32>) {
+    let (mut rounded, mut bits, mut rest) = (weights.to_vec(), Vec::new(), weights.to_vec());
+    for e in layout.entries.iter().filter(|e| can_be_half(&e.path, &e.shape)) {
+        bits.resize(e.range().end, 0);
+        for i in e.range() {
+            bits[i] = half.narrow(weights[i]);
+            (rounded[i], rest[i]) = (half.widen(bits[i]), f32::NAN);
+        }
+    }
+    (rounded, bits, rest)
+}
+
+#[test]
+fn matrices_in_16_bits_give_the_bits_of_their_numbers() {
+    // deeper than the rows that are widened at once, wider than the panels
+    let large = Shape { vocab: 300, width: 288, heads: 2, head_dim: 16, ffn: 530, layers: 1, ..base() };
+    for (i, s) in variants().into_iter().chain([large]).enumerate() {
+        let layout = Layout::new(&s);
+        let half = if i % 2 == 0 { Half::Bf16 } else { Half::F16 };
+        let (rounded, bits, rest) = in_half(half, &layout, &weights(&s, &layout));
+        let held = Weights::with_half(&rest, half, &bits);
+        let c = case(&s, &[5, 17, 1, 40], 3);
+        let mut decoder = Decoder::new(&s, &layout).unwrap();
+        decoder.set_dropout(Some(DROPOUT));
+        let mut grads = Grads::new(&layout);
+        let (logp, entropy) = step(&mut decoder, held, &c, 0.9, &mut grads);
+        grads.finish();
+        assert!((logp, entropy, grads.flat().to_vec()) == grads_of(&s, &layout, &rounded, &c, 0.9), "{s:?}");
+        let mut both = [0, 1].map(|_| Decoding::new(&s, &layout, 3, 40).unwrap());
+        both[0].load(held);
+        // a decoder that had f32 before
+        both[1].load(&rounded);
+        for level in Level::ALL.into_iter().filter(|level| force_level(*level)) {
+            let [a, b] = both.each_mut().map(|dec| {
+                (0..3).for_each(|slot| dec.free(slot));
+                dec.prefill(&[(0, &c.ids[..1]), (2, &c.ids[5..20])]);
+                let prompt = [dec.prompt_logits(0).to_vec(), dec.prompt_logits(2).to_vec()].concat();
+                [prompt, dec.step(&[(2, 3), (0, 1)]).to_vec()].concat()
+            });
+            assert!(a == b, "{s:?} {level:?}");
+        }
+        force_level(best_level());
+        both[1].load(held);
+        both[1].prefill(&[(1, &c.ids[5..20])]);
+        assert!(both[1].prompt_logits(1) == both[0].prompt_logits(2));
     }
 }
 
