@@ -10,12 +10,12 @@ use regimen_data::{
     Catalogue, ChatTemplate, Files, Ledger, Sampler, Source, TaskSource, Tokenizer, Transform,
 };
 use regimen_nn::hf::{all_names, parse_targets};
-use regimen_nn::{Arch, Device, Init, Lora, Net, Shape, build as build_net};
+use regimen_nn::{Arch, Device, Lora, Net, Shape, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan};
 
 use crate::clamps::Clamps;
 use crate::evaluate::{Evaluation, Set};
-use crate::feed::{DataFeed, Judges, RolloutFeed, Supply};
+use crate::feed::{DataFeed, Judges, Memory, Recalled, RolloutFeed, Supply};
 use crate::generate::Generator;
 use crate::knobs::Knobs;
 use crate::model::Model;
@@ -24,7 +24,7 @@ use crate::probe::Periods;
 use crate::reduce::Reduce;
 use crate::registry::{BuildCx, Material, Registry, build};
 use crate::rollout::{Rollout, Settings, SingleTurn};
-use crate::stage::{Counters, Feed, Stage, Stream};
+use crate::stage::{Counters, Feed, Placing, Stage, Stream};
 
 /// Builds what a resolved recipe describes.
 pub struct Builder<'a> {
@@ -96,14 +96,13 @@ impl Builder<'_> {
     }
 
     /// A net of random weights, as the recipe's `[model]` describes it.
-    pub fn fresh(&self, tokenizer: Tokenizer) -> Result<Model> {
+    pub fn fresh(&self) -> Result<Model> {
         let node = self.resolved.root().table("model");
         let arch = build(&self.registry.arch, node, &BuildCx::default())?;
-        let init = arch.init();
-        let arch = Arch::Decoder(arch.shape(tokenizer.vocab_size()));
-        let mut net = build_net(&arch, self.device)?;
-        let init = Init { residual: Some(arch.layers()), ..init };
-        net.params_mut().init(&init, Key::new(self.seed()).child("init"));
+        let tokenizer = arch.reads_tokens().then(|| self.tokenizer()).transpose()?;
+        let mut net =
+            build_net(&arch.arch(tokenizer.as_ref().map_or(0, Tokenizer::vocab_size)), self.device)?;
+        arch.init(net.params_mut(), Key::new(self.seed()).child("init"));
         Ok(Model::new(net, tokenizer))
     }
 
@@ -113,7 +112,7 @@ impl Builder<'_> {
     /// When a target is none of the model's projections.
     pub fn adapted(&self, node: &Node, policy: Model) -> Result<Model> {
         let Some(table) = node.opt_table("lora") else { return Ok(policy) };
-        let shape = policy.shape();
+        let shape = policy.shape()?;
         let targets = parse_targets(&table.strs("targets"), shape).map_err(|name| {
             table
                 .error(format!("the model has no projection `{name}`"))
@@ -177,10 +176,8 @@ impl Builder<'_> {
         let key = self.stage_key(id);
         let mut policy = policy;
         freeze(node, &mut policy)?;
-        let context = node
-            .opt_usize("context")
-            .unwrap_or(policy.shape().max_positions)
-            .min(policy.shape().max_positions);
+        let longest = policy.net.arch().decoder().map_or(1, |shape| shape.max_positions);
+        let context = node.opt_usize("context").unwrap_or(longest).min(longest);
         let mut streams = Vec::new();
         for (name, stream) in node.map("stream") {
             let stream_key = key.child("stream").child(name);
@@ -205,22 +202,22 @@ impl Builder<'_> {
         for (name, probe) in node.map("probe") {
             probes.push((format!("probe/{name}"), build(&self.registry.probe, probe, &cx)?));
         }
-        if node.table("update").kind() != "plain" {
-            return Err(node.table("update").error("only the update `plain` is built in"));
-        }
+        let mut update = build(&self.registry.update, node.table("update"), &cx)?;
+        update.attach(policy.net.as_ref());
         let mut optimizer = build(&self.registry.optimizer, node.table("optimizer"), &cx)?;
         optimizer.attach(policy.net.params());
         Ok(Stage {
             id: id.to_owned(),
             key,
             total,
-            generator: Generator::new(policy.shape()),
+            generator: policy.net.arch().decoder().map(Generator::new),
             micro_batch_tokens: node
                 .opt_usize("micro-batch-tokens")
-                .unwrap_or_else(|| micro_batch_tokens(policy.shape())),
+                .unwrap_or_else(|| micro_batch_tokens(policy.net.arch())),
             policy,
             casts,
             streams,
+            update,
             optimizer,
             schedule: build(&self.registry.schedule, node.table("schedule"), &cx)?,
             lr: node.f64("lr"),
@@ -245,8 +242,11 @@ impl Builder<'_> {
         context: usize,
     ) -> Result<Stream> {
         let sources = self.sources(node.list("data"), key.child("source"))?;
-        let cx =
-            BuildCx { tokenizer: Some(policy.tokenizer.clone()), context, weights: sources.weights.clone() };
+        let cx = BuildCx {
+            tokenizer: policy.language.as_ref().map(|language| language.tokenizer.clone()),
+            context,
+            weights: sources.weights.clone(),
+        };
         let sampler = self.sampler(node.table("sampler"), &sources, &cx)?;
         if sources.catalogue.total(Split::Train) == Some(0) {
             return Err(Error::data(format!("stream `{name}` has no rows to train on: all are held out"))
@@ -258,10 +258,12 @@ impl Builder<'_> {
         let feed = match node.opt_table("rollout") {
             None => {
                 let transforms = self.transforms(node.list("transform"), &cx)?;
-                Feed::Data(Box::new(DataFeed::new(supply, transforms, batch, context)))
+                let mut feed = DataFeed::new(supply, transforms, batch, context);
+                feed.memory = node.opt_table("memory").map(memory);
+                Feed::Data(Box::new(feed))
             }
             Some(rollout) => {
-                let template = ChatTemplate::of(&policy.tokenizer)?;
+                let template = ChatTemplate::of(policy.tokenizer()?)?;
                 let rollout = build(&self.registry.rollout, rollout, &cx)?;
                 let rewards = self.rewards(node.list("reward"), &cx)?;
                 if rewards.is_empty() {
@@ -295,7 +297,9 @@ impl Builder<'_> {
                     "give rows with `chosen` and `rejected`, and the transforms `chat` and `train-on-reply`",
                 ));
         }
-        Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
+        let compare = node.opt_usize("compare-paths").unwrap_or(0);
+        let placing = node.opt_usize("path").map(|path| Placing { path, compare });
+        Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives, placing })
     }
 
     /// The sampler that the stream names. Endless tasks cannot be shuffled: the standard sampler mixes them. (Whether the
@@ -379,12 +383,20 @@ impl Builder<'_> {
 
     /// The sets that an `eval` table names. Its items do not depend on the run's seed, so that runs are compared on
     /// the same questions.
-    pub fn evaluation(&self, eval: &Node, tokenizer: &Tokenizer, shape: &Shape) -> Result<Evaluation> {
+    /// `speech` is what a decoder has; `arch` is the net's.
+    pub fn evaluation(
+        &self,
+        eval: &Node,
+        speech: Option<(&Tokenizer, &Shape)>,
+        arch: &Arch,
+    ) -> Result<Evaluation> {
         let key = Key::new(0).child("eval");
         let sources = self.sources(eval.list("data"), key.child("source"))?;
         let rollout: Box<dyn Rollout> = match eval.opt_table("sampling") {
             Some(node) => build(&self.registry.rollout, node, &BuildCx::default())?,
-            None => Box::new(SingleTurn(Settings::greedy(shape.max_positions))),
+            None => {
+                Box::new(SingleTurn(Settings::greedy(speech.map_or(1, |(_, shape)| shape.max_positions))))
+            }
         };
         let mut probes = Vec::new();
         for node in eval.list("probe") {
@@ -392,13 +404,22 @@ impl Builder<'_> {
         }
         let mut sets = Vec::new();
         for (i, source) in sources.catalogue.sources().iter().enumerate() {
-            let gold = gold_transforms(source.as_ref(), tokenizer, shape.max_positions)?;
+            let gold = match speech {
+                Some((tokenizer, shape)) => gold_transforms(source.as_ref(), tokenizer, shape.max_positions)?,
+                None => Vec::new(),
+            };
             let name = sources.names[i].clone();
             sets.push(Set { name, source: Arc::clone(source), judges: sources.judges.clone(), gold });
         }
         let n = eval.opt_u64("n").unwrap_or(200);
-        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens: micro_batch_tokens(shape), probes })
+        let (micro_batch_tokens, select) = (micro_batch_tokens(arch), eval.opt_usize("select"));
+        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens, probes, select })
     }
+}
+
+fn memory(node: &Node) -> Memory {
+    let goal = if node.str("goal") == "path" { Recalled::Path } else { Recalled::Own };
+    Memory::new(node.usize("size"), node.f64("chance"), node.usize("recall"), goal, node.opt_usize("path"))
 }
 
 /// Takes the parameters that the stage's `freeze` names out of the training.
@@ -470,9 +491,14 @@ fn reduce(objective: &Node) -> Reduce {
     }
 }
 
-/// As many tokens as keep a micro-batch's activations near [`ACTIVATION_BYTES`].
-pub fn micro_batch_tokens(shape: &Shape) -> usize {
-    let per_layer = 8 * shape.width + 4 * shape.heads * shape.head_dim + 3 * shape.ffn;
-    let per_token = 4 * shape.layers * per_layer;
+/// As many tokens, or rows, as keep a micro-batch's activations near [`ACTIVATION_BYTES`].
+pub fn micro_batch_tokens(arch: &Arch) -> usize {
+    let per_token = match arch {
+        Arch::Decoder(shape) => {
+            let per_layer = 8 * shape.width + 4 * shape.heads * shape.head_dim + 3 * shape.ffn;
+            4 * shape.layers * per_layer
+        }
+        Arch::Mlp(mlp) => 8 * mlp.paths * mlp.chain().sizes.iter().sum::<usize>(),
+    };
     (ACTIVATION_BYTES / per_token.max(1)).clamp(512, 16_384)
 }

@@ -7,9 +7,8 @@ use crate::hf::is_adapter;
 use crate::net::{Arch, Net, build};
 use crate::params::Params;
 
-fn shape_of(net: &dyn Net) -> &Shape {
-    let Arch::Decoder(shape) = net.arch();
-    shape
+fn shape_of(net: &dyn Net) -> Result<&Shape> {
+    net.arch().decoder().ok_or_else(|| Error::usage("only decoders have low-rank adapters"))
 }
 
 /// Freezes everything but the adapters; leaves a net without adapters alone.
@@ -28,7 +27,7 @@ pub fn train_adapters(params: &mut Params) {
 /// # Errors
 /// When the adapters do not fit the net, or it has some already.
 pub fn attach(net: &dyn Net, lora: Lora, key: Key) -> Result<Box<dyn Net>> {
-    let base = shape_of(net);
+    let base = shape_of(net)?;
     if base.lora.is_some() {
         return Err(Error::failed("a net has adapters already"));
     }
@@ -54,7 +53,7 @@ pub fn attach(net: &dyn Net, lora: Lora, key: Key) -> Result<Box<dyn Net>> {
 /// # Errors
 /// When the shape contradicts itself, which it did not before.
 pub fn merge(net: &dyn Net) -> Result<Box<dyn Net>> {
-    let with = shape_of(net);
+    let with = shape_of(net)?;
     let shape = Shape { lora: None, ..with.clone() };
     let mut merged = build(&Arch::Decoder(shape.clone()), net.device())?;
     let params = merged.params_mut();

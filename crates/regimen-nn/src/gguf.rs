@@ -20,7 +20,7 @@ use crate::hf::Config;
 use crate::hf::finite;
 use crate::params::Params;
 
-/// Reads every parameter, dequantised. `params` is left as it was when anything fails.
+/// Reads every parameter, dequantised. After an error `params` holds some of them and is of no more use.
 ///
 /// # Errors
 /// Names the tensor that is missing, unknown, of another shape, of an unknown type, or not finite.
@@ -31,7 +31,6 @@ pub fn read_weights(file: &Gguf<'_>, config: &Config, params: &mut Params) -> Re
     if let Some(extra) = file.tensors().keys().find(|name| !names::known(name, &stored)) {
         return Err(wrong(format!("tensor `{extra}` is not part of this architecture")));
     }
-    let mut flat = params.flat().to_vec();
     for tensor in stored {
         let Some(found) = file.tensors().get(&tensor.name) else {
             return Err(wrong(format!("tensor `{}` {:?} is missing", tensor.name, tensor.shape)));
@@ -44,9 +43,8 @@ pub fn read_weights(file: &Gguf<'_>, config: &Config, params: &mut Params) -> Re
         }
         let numbers = found.to_f32().map_err(|why| wrong(format!("tensor `{}` {why}", tensor.name)))?;
         finite(&tensor.name, &tensor.shape, &numbers)?;
-        tensor.scatter(numbers, params, &mut flat);
+        tensor.scatter(numbers, params);
     }
-    params.replace(flat);
     Ok(())
 }
 

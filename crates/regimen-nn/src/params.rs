@@ -46,15 +46,6 @@ impl Params {
         &mut self.flat
     }
 
-    /// Takes the place of all weights.
-    ///
-    /// # Panics
-    /// When their number is another.
-    pub(crate) fn replace(&mut self, flat: Vec<f32>) {
-        assert_eq!(flat.len(), self.flat.len(), "weights have the layout's length");
-        self.flat = flat;
-    }
-
     pub(crate) fn parts_mut(&mut self) -> (&Layout, &mut [f32]) {
         (&self.layout, &mut self.flat)
     }

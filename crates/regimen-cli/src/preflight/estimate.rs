@@ -1,5 +1,7 @@
 //! Memory, work and time of a stage, from its shapes: pure arithmetic.
 
+use regimen_nn::Arch;
+
 use super::load::{Load, Work};
 
 /// What takes memory at the stage's fullest moment, in bytes.
@@ -72,7 +74,11 @@ pub fn memory(load: &Load) -> Memory {
     };
     if load.loaded {
         // the file and its numbers, and the net before its adapters
-        memory.reading = if load.shape.lora.is_some() { 3 * weights } else { 2 * weights };
+        memory.reading = if load.arch.decoder().is_some_and(|shape| shape.lora.is_some()) {
+            3 * weights
+        } else {
+            2 * weights
+        };
     }
     if trains {
         memory.optimizer = 2 * trained;
@@ -80,8 +86,7 @@ pub fn memory(load: &Load) -> Memory {
         // weights and moments, as they are and as bytes of a file
         memory.checkpoint = weights + 4 * trained;
     }
-    if load.decodes() || load.replies {
-        let shape = &load.shape;
+    if let Some(shape) = load.arch.decoder().filter(|_| load.decodes() || load.replies) {
         let row = 2 * shape.layers * shape.kv_heads * shape.head_dim;
         // a decoder of its own, with the head packed and the embedding as it is
         memory.cache = weights + packed(load) / 2 + F32 * (load.slots * load.longest * row) as u64;
@@ -94,7 +99,14 @@ pub fn memory(load: &Load) -> Memory {
 /// residual stream are whole, those inside a layer belong to a chunk of the tokens. Of the logits up to 32 MiB are kept,
 /// with their gradients. Packed matrices: the head for either direction, and one layer.
 fn activations(load: &Load) -> u64 {
-    let s = &load.shape;
+    let s = match &load.arch {
+        Arch::Decoder(shape) => shape,
+        // behind the input and each layer, and the gradient of each
+        Arch::Mlp(mlp) => {
+            let row: usize = mlp.chain().sizes.iter().sum();
+            return F32 * load.pass_tokens() * (2 * mlp.paths * row) as u64;
+        }
+    };
     let raw = if s.qk_norm { s.q_width() + s.kv_width() } else { 0 };
     let inside = s.width + s.qkv_width() + raw + s.q_width() + s.heads + s.inner_width();
     let layers = if load.checkpointing { 1 } else { s.layers };
@@ -110,7 +122,7 @@ const CHUNK_TOKENS: u64 = 512;
 
 /// Bytes of the matrices that a pass has packed: the head for either direction, and one layer.
 fn packed(load: &Load) -> u64 {
-    let s = &load.shape;
+    let Some(s) = load.arch.decoder() else { return 0 };
     let layer = s.width * (s.qkv_width() + s.q_width() + s.inner_width() + s.ffn);
     F32 * (2 * s.vocab * s.width + layer) as u64
 }
@@ -119,8 +131,7 @@ fn packed(load: &Load) -> u64 {
 /// and token that is only read or written, and what attention adds.
 pub fn flops(load: &Load) -> Work<f64> {
     let parameters = load.parameters() as f64;
-    let shape = &load.shape;
-    let inner = (shape.layers * shape.heads * shape.head_dim) as f64;
+    let inner = load.arch.decoder().map_or(0, |shape| shape.layers * shape.heads * shape.head_dim) as f64;
     // scores and values over half of the row on average, 2 operations each
     let attention = 2.0 * inner * load.mean_length;
     let casts = load.casts as f64 * 2.0;
@@ -158,7 +169,8 @@ mod tests {
         load.work.generated = 1000.0;
         (load.slots, load.longest) = (64, 100);
         let m = memory(&load);
-        let (row, rows) = (2 * load.shape.layers * load.shape.kv_heads * load.shape.head_dim, 64 * 100);
+        let shape = load.arch.decoder().expect("a decoder");
+        let (row, rows) = (2 * shape.layers * shape.kv_heads * shape.head_dim, 64 * 100);
         let head = packed(&load) / 2;
         assert_eq!((m.casts, m.cache), (weights + head, weights + head + (4 * rows * row) as u64));
         assert_eq!(m.total(), m.parts().map(|p| p.bytes).sum::<u64>());

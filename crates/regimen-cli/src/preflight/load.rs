@@ -8,12 +8,11 @@ use regimen_core::Clamps;
 use regimen_core::build::{Builder, micro_batch_tokens};
 use regimen_core::evaluate::Set;
 use regimen_core::feed::{DataFeed, RolloutFeed, prompt_tokens};
-use regimen_core::model::{Model, Outline};
+use regimen_core::model::{Model, Outline, Written};
 use regimen_core::registry::{BuildCx, Registry, build};
 use regimen_core::run::{Disk, Origin};
 use regimen_core::stage::{Feed, Stage};
 use regimen_data::{Body, Example, ExampleId, Files, Role, Source, Tokenizer};
-use regimen_kernels::Layout;
 use regimen_nn::hf::Family;
 use regimen_nn::{Arch, Device, Positions, Shape, Taps, build as build_net};
 use regimen_recipe::{Node, Resolved, Room, StagePlan, Start};
@@ -36,7 +35,7 @@ pub struct Load {
     /// The stage's id.
     pub stage: String,
     /// The net.
-    pub shape: Shape,
+    pub arch: Arch,
     /// Optimiser steps; 0 where nothing is trained.
     pub steps: u64,
     /// Tokens over the whole stage.
@@ -66,13 +65,15 @@ pub struct Load {
 impl Load {
     /// How many parameters the net has.
     pub fn parameters(&self) -> u64 {
-        Layout::new(&self.shape).len() as u64
+        self.arch.layout().len() as u64
     }
 
     /// How many of them train: all, or the adapters.
     pub fn trained(&self) -> u64 {
-        let base = Layout::new(&Shape { lora: None, ..self.shape.clone() }).len() as u64;
-        if self.shape.lora.is_some() { self.parameters() - base } else { base }
+        let Some(shape) = self.arch.decoder().filter(|shape| shape.lora.is_some()) else {
+            return self.parameters();
+        };
+        self.parameters() - Arch::Decoder(Shape { lora: None, ..shape.clone() }).layout().len() as u64
     }
 
     /// Whether the policy writes.
@@ -172,12 +173,18 @@ impl Known<'_> {
         if node.kind() == "train" {
             // adapters do not change what a net computes, only what trains
             let with = self.builder.adapted(node, tiny(&outline, self.builder.device)?)?;
-            outline.shape.lora = with.shape().lora.or(outline.shape.lora);
+            if let (Outline::Decoder(written), Ok(with)) = (&mut outline, with.shape()) {
+                written.shape.lora = with.lora.or(written.shape.lora);
+            }
         }
         for (_, from) in &plan.casts {
             self.start(from)?;
         }
-        Taps::new(Clamps::of(node).all()).check(&outline.shape).map_err(|e| e.within(node.origin()))?;
+        let clamps = Clamps::of(node);
+        if !clamps.is_empty() {
+            let shape = &outline.decoder()?.shape;
+            Taps::new(clamps.all()).check(shape).map_err(|e| e.within(node.origin()))?;
+        }
         self.ends.insert(plan.id.clone(), outline.clone());
         let mut load = if node.kind() == "eval" {
             Self::idle(plan, &outline)
@@ -187,7 +194,7 @@ impl Known<'_> {
         let eval = if node.kind() == "eval" { Some(node.table("eval")) } else { node.opt_table("eval") };
         written_and_empty(node, eval);
         if let Some(eval) = eval {
-            let evaluation = self.builder.evaluation(eval, &outline.tokenizer, &outline.shape)?;
+            let evaluation = self.builder.evaluation(eval, outline.speech(), &outline.arch())?;
             load.replies = evaluation.sets.iter().any(draws_replies);
             self.held_out.extend(evaluation.sets.into_iter().map(|set| set.source));
         }
@@ -195,20 +202,22 @@ impl Known<'_> {
     }
 
     fn idle(plan: &StagePlan, outline: &Outline) -> Load {
+        let arch = outline.arch();
+        let decoder = arch.decoder();
         Load {
             stage: plan.id.clone(),
-            shape: outline.shape.clone(),
+            slots: decoder.map_or(0, |_| SLOTS),
+            longest: decoder.map_or(0, |shape| shape.max_positions.min(REPLY)),
+            micro_batch_tokens: micro_batch_tokens(&arch),
+            arch,
             steps: 0,
             work: Work::default(),
             step_tokens: 0.0,
-            micro_batch_tokens: micro_batch_tokens(&outline.shape),
             checkpointing: false,
             mean_length: 0.0,
             loaded: !matches!(plan.from, Start::Model),
             replies: false,
             casts: 0,
-            slots: SLOTS,
-            longest: outline.shape.max_positions.min(REPLY),
             data_bytes: 0,
         }
     }
@@ -236,7 +245,7 @@ impl Known<'_> {
             longest: 0,
             micro_batch_tokens: node
                 .opt_usize("micro-batch-tokens")
-                .unwrap_or_else(|| micro_batch_tokens(&outline.shape)),
+                .unwrap_or_else(|| micro_batch_tokens(&outline.arch())),
             checkpointing: node.opt_bool("gradient-checkpointing").unwrap_or(false),
             data_bytes: data_bytes(node)? + ROW_BYTES * rows_of(&stage),
             ..Self::idle(plan, outline)
@@ -281,16 +290,21 @@ impl Known<'_> {
     }
 
     fn fresh(&self, node: &Node) -> Result<Outline> {
+        let arch = build(&self.builder.registry.arch, node, &BuildCx::default())?;
+        if !arch.reads_tokens() {
+            return Ok(Outline::Numbers(arch.arch(0)));
+        }
         let made = self.resolved.root().table("tokenizer");
         let learned =
             (self.depth == Depth::Quick && declares(made, "vocab-size")).then(|| made.usize("vocab-size"));
         let tokenizer = if learned.is_some() { Tokenizer::byte()? } else { self.builder.tokenizer()? };
         let vocab = learned.unwrap_or(tokenizer.vocab_size());
-        let arch = build(&self.builder.registry.arch, node, &BuildCx::default())?;
-        let shape = arch.shape(vocab);
+        let Arch::Decoder(shape) = arch.arch(vocab) else {
+            return Err(node.error("a net that reads tokens is a decoder"));
+        };
         shape.check().map_err(|why| node.error(why))?;
         let family = Family::of(&shape);
-        Ok(Outline { shape, tokenizer, family })
+        Ok(Outline::Decoder(Box::new(Written { shape, tokenizer, family })))
     }
 }
 
@@ -334,10 +348,13 @@ fn draws_replies(set: &Set) -> bool {
     set.source.len(Split::Eval) != Some(0) && first().is_some_and(judged)
 }
 
-/// A net that reads and writes the same tokens, and is as small as can be.
+/// A net that reads and writes the same tokens, and is as small as can be. A net of numbers is small as it is.
 fn tiny(outline: &Outline, device: &Device) -> Result<Model> {
+    let Outline::Decoder(written) = outline else {
+        return Ok(Model::new(build_net(&outline.arch(), device)?, None));
+    };
     let shape = Shape {
-        vocab: outline.tokenizer.vocab_size(),
+        vocab: written.tokenizer.vocab_size(),
         width: 8,
         layers: 1,
         heads: 1,
@@ -347,10 +364,10 @@ fn tiny(outline: &Outline, device: &Device) -> Result<Model> {
         tied: true,
         positions: Positions::rotary(1e4),
         lora: None,
-        ..outline.shape.clone()
+        ..written.shape.clone()
     };
     let net = build_net(&Arch::Decoder(shape), device)?;
-    Ok(Model::new(net, outline.tokenizer.clone()))
+    Ok(Model::new(net, Some(written.tokenizer.clone())))
 }
 
 /// What one step takes from a stream.
@@ -386,7 +403,7 @@ fn rollout_step(feed: &mut RolloutFeed, outline: &Outline, load: &mut Load) -> R
     }
     let prompt = f64::from(lengths as u32) / f64::from(seen.max(1));
     let rows = (feed.batch * settings.size) as f64;
-    let context = outline.shape.max_positions;
+    let context = outline.decoder()?.shape.max_positions;
     load.longest = load.longest.max((longest + settings.max_new).min(context));
     load.slots = load.slots.max((feed.batch * settings.size).min(SLOTS));
     let most = (settings.max_new as f64).min((context as f64 - prompt).max(0.0));
@@ -472,7 +489,7 @@ pub mod tests {
         };
         Load {
             stage: "a".to_owned(),
-            shape,
+            arch: Arch::Decoder(shape),
             steps: 100,
             work: Work { trained: 100.0 * 4000.0, generated: 0.0 },
             step_tokens: 4000.0,

@@ -1,8 +1,8 @@
 //! `decoder`: a Llama-style causal decoder.
 
-use regimen_base::Result;
+use regimen_base::{Key, Result};
 use regimen_core::registry::{Arch, BuildCx, Piece};
-use regimen_nn::{Activation, Init, Norm, Positions, Rotary, Shape};
+use regimen_nn::{Activation, Init, Norm, Params, Positions, Rotary, Shape};
 use regimen_recipe::{Field, KindSpec, Node, Room, Ty};
 
 /// The recipe's description of a decoder; the vocabulary comes from the tokenizer.
@@ -12,12 +12,16 @@ struct Decoder {
 }
 
 impl Arch for Decoder {
-    fn shape(&self, vocab: usize) -> Shape {
-        Shape { vocab, ..self.shape.clone() }
+    fn reads_tokens(&self) -> bool {
+        true
     }
 
-    fn init(&self) -> Init {
-        self.init
+    fn arch(&self, vocab: usize) -> regimen_nn::Arch {
+        regimen_nn::Arch::Decoder(Shape { vocab, ..self.shape.clone() })
+    }
+
+    fn init(&self, params: &mut Params, key: Key) {
+        params.init(&Init { residual: Some(self.shape.layers), ..self.init }, key);
     }
 }
 

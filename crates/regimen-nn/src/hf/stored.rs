@@ -90,15 +90,15 @@ impl Stored {
         }
     }
 
-    /// Writes the numbers of the tensor to where they belong in the flat vector.
-    pub(crate) fn scatter(&self, numbers: Vec<f32>, params: &Params, flat: &mut [f32]) {
+    /// Writes the numbers of the tensor to where they belong.
+    pub(crate) fn scatter(&self, numbers: Vec<f32>, params: &mut Params) {
         let row = self.row();
         let rows = if self.transposed { transpose(&numbers, numbers.len() / row.max(1)) } else { numbers };
         let mut at = 0;
         for part in &self.parts {
-            let start = params.layout().find(&part.path).expect("the names belong to the layout").range.start;
+            let whole = params.get_mut(&part.path).expect("the names belong to the layout");
             let len = part.rows.len() * row;
-            flat[start + part.rows.start * row..][..len].copy_from_slice(&rows[at..at + len]);
+            whole[part.rows.start * row..][..len].copy_from_slice(&rows[at..at + len]);
             at += len;
         }
     }

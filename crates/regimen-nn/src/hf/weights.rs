@@ -12,22 +12,21 @@ use crate::params::Params;
 
 const REMEDY: &str = "check that config.json and the weights belong together";
 
-/// Gathers the weights of a checkpoint, file by file. What the layout has beyond the family's tensors (adapters) stays
-/// as it was.
+/// Reads the weights of a checkpoint into a net, file by file. What the layout has beyond the family's tensors
+/// (adapters) stays as it was. After an error the net holds some of the weights and is of no more use.
 pub struct WeightReader {
     stored: BTreeMap<String, Stored>,
     family: &'static Family,
     seen: BTreeSet<String>,
     /// A tied head that a file holds under its own name.
     twin: Option<Vec<f32>>,
-    flat: Vec<f32>,
 }
 
 impl WeightReader {
     /// For a net of this family and shape.
-    pub fn new(family: &'static Family, shape: &Shape, params: &Params) -> Self {
+    pub fn new(family: &'static Family, shape: &Shape) -> Self {
         let stored = (family.tensors)(shape).into_iter().map(|s| (s.name.clone(), s)).collect();
-        Self { stored, family, seen: BTreeSet::new(), twin: None, flat: params.flat().to_vec() }
+        Self { stored, family, seen: BTreeSet::new(), twin: None }
     }
 
     /// Takes the tensors of one safetensors file (f32, bf16 or f16).
@@ -35,7 +34,7 @@ impl WeightReader {
     /// # Errors
     /// One message, naming the tensor, when one is unknown, there twice, of a wrong shape, of a wrong number format, or
     /// holds a NaN or an infinity; and what [`TensorFile::read`] refuses.
-    pub fn file(&mut self, bytes: &[u8], params: &Params) -> Result<()> {
+    pub fn file(&mut self, bytes: &[u8], params: &mut Params) -> Result<()> {
         let file = TensorFile::read(bytes)?;
         for (name, found) in file.tensors() {
             if is_constant(name) {
@@ -47,7 +46,7 @@ impl WeightReader {
             };
             let stored = &self.stored[&known];
             let numbers = numbers(name, &stored.shape, found)?;
-            stored.scatter(numbers, params, &mut self.flat);
+            stored.scatter(numbers, params);
             if !self.seen.insert(known) {
                 return Err(Error::data(format!("tensor `{name}` is there twice")).remedy(REMEDY));
             }
@@ -55,26 +54,25 @@ impl WeightReader {
         Ok(())
     }
 
-    /// Puts the weights into the net, which was left alone until now.
+    /// Says whether that was all.
     ///
     /// # Errors
     /// When a tensor is missing, or a tied head is not the embedding.
-    pub fn finish(self, params: &mut Params) -> Result<()> {
+    pub fn finish(self, params: &Params) -> Result<()> {
         if let Some(missing) = self.stored.values().find(|s| !self.seen.contains(&s.name)) {
             let what = format!("tensor `{}` {:?} is missing", missing.name, missing.shape);
             return Err(Error::data(what).remedy(REMEDY));
         }
         let [head, embedding] = self.family.head;
-        let own = self.stored.get(embedding).and_then(|e| params.layout().find(&e.parts[0].path));
+        let own = self.stored.get(embedding).and_then(|e| params.get(&e.parts[0].path));
         if let (Some(twin), Some(own)) = (&self.twin, own)
-            && *twin != self.flat[own.range.clone()]
+            && twin != own
         {
             return Err(Error::data(format!(
                 "config.json ties `{head}` to `{embedding}`, but the file holds two different tensors"
             ))
             .remedy("set \"tie_word_embeddings\": false in config.json"));
         }
-        params.replace(self.flat);
         Ok(())
     }
 
@@ -107,9 +105,9 @@ fn is_constant(name: &str) -> bool {
 /// All tensors of one safetensors file.
 ///
 /// # Errors
-/// As [`WeightReader`]; `params` is left as it was then.
+/// As [`WeightReader`].
 pub fn read_weights(bytes: &[u8], family: &'static Family, shape: &Shape, params: &mut Params) -> Result<()> {
-    let mut reader = WeightReader::new(family, shape, params);
+    let mut reader = WeightReader::new(family, shape);
     reader.file(bytes, params)?;
     reader.finish(params)
 }
@@ -122,6 +120,34 @@ pub fn write_weights(family: &'static Family, shape: &Shape, params: &Params) ->
     let numbers: Vec<_> = stored.iter().map(|s| s.gather(params)).collect();
     let tensors = stored.iter().zip(&numbers).map(|(s, n)| (s.name.as_str(), s.shape.clone(), &**n));
     write_tensors(tensors, &notes)
+}
+
+/// All parameters under their own names: the weights of a net that is of no family.
+pub fn write_own_weights(params: &Params) -> Vec<u8> {
+    let notes = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    let entries = params.layout().entries().iter();
+    let tensors = entries.map(|e| (e.path.as_str(), e.shape.clone(), &params.flat()[e.range.clone()]));
+    write_tensors(tensors, &notes)
+}
+
+/// What [`write_own_weights`] wrote.
+///
+/// # Errors
+/// As [`WeightReader`].
+pub fn read_own_weights(bytes: &[u8], params: &mut Params) -> Result<()> {
+    let file = TensorFile::read(bytes)?;
+    let (layout, flat) = params.parts_mut();
+    let known = |name: &str| layout.find(name).is_some();
+    if let Some(name) = file.tensors().keys().find(|name| !known(name)) {
+        return Err(Error::data(format!("tensor `{name}` is not part of this architecture")).remedy(REMEDY));
+    }
+    for entry in layout.entries() {
+        let found = file.tensors().get(&entry.path).ok_or_else(|| {
+            Error::data(format!("tensor `{}` {:?} is missing", entry.path, entry.shape)).remedy(REMEDY)
+        })?;
+        flat[entry.range.clone()].copy_from_slice(&numbers(&entry.path, &entry.shape, found)?);
+    }
+    Ok(())
 }
 
 fn numbers(name: &str, shape: &[usize], found: &Found<'_>) -> Result<Vec<f32>> {
@@ -196,14 +222,7 @@ mod tests {
         let views =
             tensors.iter().map(|(name, (shape, values))| (name.as_str(), shape.clone(), values.as_slice()));
         let bytes = write_tensors(views, &BTreeMap::new());
-        let mut kept = params.clone();
-        match read(&bytes, &mut kept) {
-            Ok(()) => "read".to_owned(),
-            Err(e) => {
-                assert_eq!(kept, params, "a failed read changes nothing");
-                e.what
-            }
-        }
+        read(&bytes, &mut params.clone()).map_or_else(|e| e.what, |()| "read".to_owned())
     }
 
     #[test]
