@@ -23,8 +23,7 @@ stream.text.objective = ["cross-entropy"]
 fn spread(sets: &[&str]) -> f64 {
     let (resolved, registry, device) = (resolve(RECIPE, sets), regimen_kit::registry(), Device::cpu());
     let builder = Builder { registry: &registry, files: &Folder, device: &device, resolved: &resolved };
-    let tokenizer = builder.tokenizer().expect("a tokenizer");
-    let model = builder.fresh(tokenizer).expect("a model");
+    let model = builder.fresh().expect("a model");
     let weights = model.net.params().get("model.layers.0.self_attn.q_proj.weight").expect("it has queries");
     (weights.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / weights.len() as f64).sqrt()
 }

@@ -122,8 +122,9 @@ mod tests {
     fn sixteen_bits_are_a_way_beside_adapters() {
         let targets = regimen_nn::Targets::default();
         let lora = regimen_nn::Lora { rank: 8, alpha: 8.0, rslora: false, dropout: 0.0, targets };
-        let shape = regimen_nn::Shape { lora: Some(lora), width: 960, ..small().shape };
-        let full = Load { loaded: true, step_tokens: 1.0, shape, ..small() };
+        let shape = small().arch.decoder().cloned().expect("a decoder");
+        let arch = regimen_nn::Arch::Decoder(regimen_nn::Shape { lora: Some(lora), width: 960, ..shape });
+        let full = Load { loaded: true, step_tokens: 1.0, arch, ..small() };
         let total = memory(&Load { half: true, ..full.clone() }).total();
         let told = must_fit(&[full], Room { total: Some(total), free: None }).expect_err("f32 is larger");
         assert!(told.remedy.is_some_and(|r| r.contains("model.dtype = \"bf16\"")));
