@@ -57,7 +57,12 @@ impl PackedMatrix {
         (self.n, self.k, self.data) = (n, k, Vec::new());
         let (format, bits) = self.half.get_or_insert((half, Vec::new()));
         *format = half;
-        bits.resize(n.div_ceil(LANES) * k * LANES, 0);
+        let len = n.div_ceil(LANES) * k * LANES;
+        if bits.len() < len {
+            // room to widen blocks in, before the first product
+            par::on_every_thread(|| drop(Scratch::take(WIDE)));
+        }
+        bits.resize(len, 0);
         Shared::new(bits)
     }
 
@@ -223,6 +228,7 @@ fn rows_by_packed_body<V: Simd>(
 /// Panels that are widened together, and rows of them: 128 KiB, which stay in the second-level cache.
 const WIDE_PANELS: usize = 8;
 const WIDE_ROWS: usize = 256;
+const WIDE: usize = WIDE_PANELS * WIDE_ROWS * LANES;
 
 /// [`product`] with B in panels of 16 bits, widened block by block. Chains go on from block to block, so the bits are
 /// those of the panels in f32.
@@ -230,7 +236,7 @@ const WIDE_ROWS: usize = 256;
 /// As [`product`] but for B, whose panels must all lie in `bits`.
 #[inline(always)]
 unsafe fn half_product<V: Simd>(m: usize, n: usize, k: usize, o: &Operands, half: Half, bits: &[u16]) {
-    let mut scratch = Scratch::take(WIDE_PANELS * WIDE_ROWS * LANES);
+    let mut scratch = Scratch::take(WIDE);
     let wide = scratch.floats();
     for v in (0..n).step_by(WIDE_PANELS * LANES) {
         let width = (WIDE_PANELS * LANES).min(n - v);

@@ -112,7 +112,7 @@ mod tests {
             let largest = if half == Half::F16 { 0x7bff } else { 0x7f7f };
             for low in (0..largest).step_by(7) {
                 let (a, b) = (half.widen(low), half.widen(low + 1));
-                let middle = ((f64::from(a) + f64::from(b)) / 2.0) as f32;
+                let middle = f64::midpoint(f64::from(a), f64::from(b)) as f32;
                 let even = if low % 2 == 0 { low } else { low + 1 };
                 assert_eq!(half.narrow(middle), even, "{half:?} {low:04x}");
                 assert_eq!(half.narrow(middle.next_down()), low, "{half:?} {low:04x}");

@@ -46,6 +46,11 @@ pub(crate) fn each(tasks: usize, task: impl Fn(usize, usize) + Sync) {
     });
 }
 
+/// Runs `task` once on every thread.
+pub(crate) fn on_every_thread(task: impl Fn() + Sync) {
+    rayon::broadcast(|_| task());
+}
+
 fn fork(first: usize, count: usize, f: &(impl Fn(usize) + Sync)) {
     if count == 1 {
         f(first);

@@ -49,7 +49,7 @@ const BF16: &str = "model.dtype=bf16";
 /// A pretrained model, and the recipe that starts from it.
 fn pretrained(folder: &Path) -> (PathBuf, String) {
     let path = folder.join("first");
-    run(SMALL, &["stage.sft.length=1st", "stage.rl.length=1st"], &path);
+    run(SMALL, &[], &path);
     let model = newest(&path, "pretrain").folder().to_owned();
     (model.clone(), recipe(&model))
 }

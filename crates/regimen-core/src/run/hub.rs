@@ -54,7 +54,7 @@ impl Hub {
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(30)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
+            .timeout_recv_response(Some(Duration::from_mins(1)))
             .user_agent(concat!("regimen/", env!("CARGO_PKG_VERSION")));
         Self { endpoint: endpoint.trim_end_matches('/').to_owned(), token, agent: config.build().into() }
     }
@@ -117,7 +117,7 @@ impl Hub {
         if !blob.exists() {
             let temporary =
                 repository.join("blobs").join(format!("{etag}.{}.incomplete", std::process::id()));
-            let kept = self.keep(response, url, &etag, &temporary);
+            let kept = Self::keep(response, url, &etag, &temporary);
             if kept.is_err() {
                 let _ = fs::remove_file(&temporary);
             }
@@ -128,7 +128,7 @@ impl Hub {
     }
 
     /// Writes the body, and compares it with its announced length and, where the ETag is a SHA-256, with that.
-    fn keep(&self, response: Response<ureq::Body>, url: &str, etag: &str, to: &Path) -> Result<()> {
+    fn keep(response: Response<ureq::Body>, url: &str, etag: &str, to: &Path) -> Result<()> {
         let announced = header(response.headers(), "content-length").and_then(|n| n.parse::<u64>().ok());
         let mut body = response.into_body().into_reader();
         let mut out = File::create(to).told("write", to)?;
@@ -146,7 +146,7 @@ impl Hub {
         if announced.is_some_and(|wanted| wanted != length) {
             return Err(cut(url, &format!("{length} bytes came, {} were announced", announced.unwrap_or(0))));
         }
-        let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex(&hasher.finalize());
         if etag.len() == found.len() && etag != found {
             return Err(Error::data(format!("{url} has the SHA-256 {found}, the hub says {etag}"))
                 .remedy("try again; a proxy on the way may change files"));
@@ -188,7 +188,7 @@ fn wanted(listing: &Value) -> Result<Vec<String>> {
         !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
     let of_use = |name: &&str| {
-        name.ends_with(".safetensors") || name.ends_with(".json") || *name == "chat_template.jinja"
+        [".safetensors", ".json"].iter().any(|end| name.ends_with(end)) || *name == "chat_template.jinja"
     };
     let files: Vec<String> = names.filter(plain).filter(of_use).map(str::to_owned).collect();
     let weights = files.iter().any(|name| name.ends_with(".safetensors"));
@@ -258,6 +258,12 @@ fn refused(url: &str, status: u16) -> Error {
         _ => "try again later",
     };
     Error::data(format!("{url} answers with status {status}")).remedy(remedy)
+}
+
+/// Bytes as the hub writes digests.
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Against a server on this machine.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -10,10 +11,12 @@ use super::*;
 /// What is asked for, and what is answered: status, headers, body.
 type Pages = BTreeMap<String, (u16, Vec<(String, String)>, Vec<u8>)>;
 
+/// Requests with their `Authorization`.
+type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
 struct Server {
     address: String,
-    /// Requests with their `Authorization`.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Asked,
 }
 
 fn serve(pages: impl FnOnce(&str) -> Pages) -> Server {
@@ -37,9 +40,11 @@ fn serve(pages: impl FnOnce(&str) -> Pages) -> Server {
             let (status, headers, body) = pages.get(&path).unwrap_or(&missing);
             let mut head = format!("HTTP/1.1 {status} Any\r\nConnection: close\r\n");
             if !headers.iter().any(|(name, _)| name == "Content-Length") {
-                head += &format!("Content-Length: {}\r\n", body.len());
+                let _ = write!(head, "Content-Length: {}\r\n", body.len());
             }
-            headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+            for (name, value) in headers {
+                let _ = write!(head, "{name}: {value}\r\n");
+            }
             let _ = stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(body));
         }
     });
@@ -47,7 +52,7 @@ fn serve(pages: impl FnOnce(&str) -> Pages) -> Server {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 const WEIGHTS: &[u8] = b"weights";

@@ -283,6 +283,7 @@ mod tests {
         fs::write(path, text).unwrap();
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what downloads can fail")]
     fn nothing(_: &[PathBuf], _: (&str, &str, &str)) -> Result<Option<PathBuf>> {
         Ok(None)
     }

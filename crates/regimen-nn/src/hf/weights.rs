@@ -131,7 +131,9 @@ impl WeightReader {
         };
         let mut twin = numbers(name, &embedding.shape, found, half)?;
         if let Some(half) = half {
-            twin.iter_mut().for_each(|x| *x = half.widen(half.narrow(*x)));
+            for x in &mut twin {
+                *x = half.widen(half.narrow(*x));
+            }
         }
         self.twin = Some(twin);
         Ok(())
