@@ -33,7 +33,7 @@ impl Probe for Label {
         let (heads, places) = (pattern.shape[1], pattern.shape[2]);
         for head in 0..heads {
             let strength = seen.units.iter().enumerate().filter_map(|(document, unit)| {
-                let ids: Vec<u32> = unit.tokens.iter().map(|t| t.id).collect();
+                let ids: Vec<u32> = unit.tokens().iter().map(|t| t.id).collect();
                 let right = LABELS.into_iter().find(|&at| ids.get(at - 1) == ids.get(QUERY))?;
                 let row = &pattern.values[((document * heads + head) * places + QUERY) * places..][..places];
                 Some(f64::from(row[right] - row[LABELS[0] + LABELS[1] - right]))
@@ -81,7 +81,7 @@ pub(super) const PIECE: Piece<dyn Probe> = Piece {
 mod tests {
     use super::*;
     use burn::{Tensor, TensorData};
-    use regimen_core::{Picks, Unit};
+    use regimen_core::{Content, Picks, Unit};
     use regimen_data::{ExampleId, Role, Token};
     use regimen_nn::{Device, Outputs, Pick};
     use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ mod tests {
         let token = |id| Token { id, role: Role::Assistant, weight: 1.0, logprob: None };
         Unit {
             example: ExampleId { source: 0, index: 0 },
-            tokens: ids.map(token).to_vec(),
+            content: Content::Tokens(ids.map(token).to_vec()),
             weight: 1.0,
             advantage: None,
             side: None,
@@ -124,6 +124,7 @@ mod tests {
             entropy: None,
             logits: Some(logits),
             hidden: None,
+            values: None,
         };
         let pick = |target| Pick { position: 0, target };
         let picks = Picks {

@@ -36,13 +36,14 @@ pub fn full(results: &[SetResult]) -> String {
         ">cut off",
         ">loss",
         ">bits/byte",
+        ">gain",
     ]);
     for result in results {
         let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
         let tally = result.shares();
         let mut cells = vec![result.name.clone(), tally.map_or_else(|| "-".to_owned(), |t| t.n.to_string())];
         cells.extend(tally_cells(tally.as_ref()));
-        cells.extend([number(result.loss), number(result.bits_per_byte)]);
+        cells.extend([number(result.loss), number(result.bits_per_byte), number(result.gain)]);
         table.row(cells);
     }
     table.without_blanks().render()

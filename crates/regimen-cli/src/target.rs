@@ -196,7 +196,7 @@ impl Target {
 
     fn has_template(&self) -> bool {
         if let Some(Ok(outline)) = self.origin.as_ref().map(Origin::outline) {
-            return outline.tokenizer.chat_template().is_some();
+            return outline.speech().is_some_and(|(tokenizer, _)| tokenizer.chat_template().is_some());
         }
         let config = self.read("tokenizer_config.json").unwrap_or_default();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();

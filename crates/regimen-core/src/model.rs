@@ -1,4 +1,4 @@
-//! A net with its tokenizer, as files that transformers loads.
+//! A net with its tokenizer, as files that transformers loads; or a net of numbers, which has none.
 
 mod gguf;
 mod outline;
@@ -7,18 +7,25 @@ use regimen_base::{Error, Key, Result};
 use regimen_data::{ChatTemplate, Tokenizer};
 use regimen_nn::hf::{
     AdapterConfig, Config, Family, Generation, Hold, TensorFile, WeightReader, read_adapter,
-    read_adapter_config, write_adapter, write_adapter_config, write_config, write_generation_config,
-    write_weights,
+    read_adapter_config, read_own_weights, write_adapter, write_adapter_config, write_config,
+    write_generation_config, write_own_weights, write_weights,
 };
-use regimen_nn::{Arch, Device, Lora, Net, Shape, adapter};
+use regimen_nn::{Arch, Device, Lora, Net, Shape, adapter, build};
 use serde_json::Value;
 
-pub use outline::Outline;
+pub use outline::{Outline, Written};
 
 /// What a stage starts from and ends with.
 pub struct Model {
     /// The net.
     pub net: Box<dyn Net>,
+    /// What makes it speak; `None` for a net of numbers.
+    pub language: Option<Language>,
+}
+
+/// What a decoder has beside its net.
+#[derive(Clone)]
+pub struct Language {
     /// What its ids mean.
     pub tokenizer: Tokenizer,
     /// The architecture that its files are written as, as long as that expresses it.
@@ -50,17 +57,41 @@ pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 const ADAPTER: &str = "adapter_model.safetensors";
 
 impl Model {
-    /// A net that no file described.
-    pub fn new(net: Box<dyn Net>, tokenizer: Tokenizer) -> Self {
-        let Arch::Decoder(shape) = net.arch();
-        let family = Family::of(shape);
-        Self { net, tokenizer, family, base: None }
+    /// A net that no file described; only a decoder keeps the tokenizer.
+    pub fn new(net: Box<dyn Net>, tokenizer: Option<Tokenizer>) -> Self {
+        let family = net.arch().decoder().map(Family::of);
+        let language = |(tokenizer, family)| Language { tokenizer, family, base: None };
+        let language = tokenizer.zip(family).map(language);
+        Self { net, language }
     }
 
     /// The decoder's shape.
-    pub fn shape(&self) -> &Shape {
-        let Arch::Decoder(shape) = self.net.arch();
-        shape
+    ///
+    /// # Errors
+    /// When the net reads no tokens.
+    pub fn shape(&self) -> Result<&Shape> {
+        self.net.arch().decoder().ok_or_else(speechless)
+    }
+
+    /// What makes it speak.
+    ///
+    /// # Errors
+    /// When the net reads no tokens.
+    pub fn language(&self) -> Result<&Language> {
+        self.language.as_ref().ok_or_else(speechless)
+    }
+
+    /// What its ids mean.
+    ///
+    /// # Errors
+    /// When the net reads no tokens.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        Ok(&self.language()?.tokenizer)
+    }
+
+    /// Tokenizer and shape of a decoder; `None` for a net of numbers.
+    pub fn speech(&self) -> Option<(&Tokenizer, &Shape)> {
+        Some((&self.language.as_ref()?.tokenizer, self.net.arch().decoder()?))
     }
 
     /// How many parameters there are.
@@ -73,7 +104,10 @@ impl Model {
     /// # Errors
     /// What is wrong with `config.json`, the weights, the adapters or the tokenizer.
     pub fn read(folder: &dyn Folder, device: &Device, hold: Hold) -> Result<Self> {
-        let Outline { shape, tokenizer, family } = Outline::read(folder)?;
+        let Written { shape, tokenizer, family } = match Outline::read(folder)? {
+            Outline::Numbers(arch) => return Self::of_numbers(&arch, &folder.read(WEIGHTS)?, device),
+            Outline::Decoder(written) => *written,
+        };
         BESIDE.iter().try_for_each(|name| whole(name, folder))?;
         let files = model_files(folder)?;
         plausible(&shape, &files, folder)?;
@@ -82,11 +116,19 @@ impl Model {
             reader.file(&folder.read(&file)?).map_err(|e| e.within(file))?;
         }
         let net = reader.net(device).map_err(|e| e.within(WEIGHTS))?;
-        let model = Self { net, tokenizer, family, base: None };
+        let model = Self { net, language: Some(Language { tokenizer, family, base: None }) };
         match read_if_there(folder, ADAPTER_CONFIG)? {
             Some(config) => model.adapted(&config, folder),
             None => Ok(model),
         }
+    }
+
+    fn of_numbers(arch: &Arch, weights: &[u8], device: &Device) -> Result<Self> {
+        let there = TensorFile::read(weights).map_err(|e| e.within(WEIGHTS))?.numbers();
+        enough(arch.layout().len(), there)?;
+        let mut net = build(arch, device)?;
+        read_own_weights(weights, net.params_mut()).map_err(|e| e.within(WEIGHTS))?;
+        Ok(Self { net, language: None })
     }
 
     /// With the adapters of a PEFT folder.
@@ -95,15 +137,17 @@ impl Model {
     /// When they do not fit the model.
     pub fn adapted(self, config: &[u8], folder: &dyn Folder) -> Result<Self> {
         let config = text(ADAPTER_CONFIG, config.to_vec())?;
-        let AdapterConfig { lora, base } = read_adapter_config(&config, self.shape())?;
+        let AdapterConfig { lora, base } = read_adapter_config(&config, self.shape()?)?;
         let bytes = folder.read(ADAPTER)?;
         let there = TensorFile::read(&bytes).map_err(|e| e.within(ADAPTER))?.numbers();
-        let with = Shape { lora: Some(lora), ..self.shape().clone() };
+        let with = Shape { lora: Some(lora), ..self.shape()?.clone() };
         let more = |shape: &Shape| regimen_kernels::Layout::new(shape).len();
         enough(more(&with) - more(&Shape { lora: None, ..with.clone() }), there)?;
         let mut model = self.with_adapters(lora, Key::new(0))?;
         read_adapter(&bytes, model.net.params_mut()).map_err(|e| e.within(ADAPTER))?;
-        model.base = base;
+        if let Some(language) = &mut model.language {
+            language.base = base;
+        }
         Ok(model)
     }
 
@@ -122,44 +166,60 @@ impl Model {
     /// # Errors
     /// When the net cannot be built anew.
     pub fn merged(self) -> Result<Self> {
-        if self.shape().lora.is_none() {
+        if self.shape()?.lora.is_none() {
             return Ok(self);
         }
-        Ok(Self { net: adapter::merge(&*self.net)?, base: None, ..self })
+        let language = self.language.map(|language| Language { base: None, ..language });
+        Ok(Self { net: adapter::merge(&*self.net)?, language })
     }
 
     /// The checkpoint's files, by name. Those of adapters are PEFT's.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let (config, params) = (self.config(), self.net.params());
+        let params = self.net.params();
+        let (Some(language), Some(shape)) = (&self.language, self.net.arch().decoder()) else {
+            let config = self.net.arch().config().unwrap_or_default();
+            return vec![
+                ("config.json".to_owned(), config.into_bytes()),
+                (WEIGHTS.to_owned(), write_own_weights(params)),
+            ];
+        };
+        let config = language.config(shape);
         let Config { bos, eos, pad, .. } = config.clone();
         let generation = write_generation_config(&Generation { bos, eos, pad, ..Generation::default() });
         let mut files = vec![
             ("config.json".to_owned(), write_config(&config).into_bytes()),
             ("generation_config.json".to_owned(), generation.into_bytes()),
-            (WEIGHTS.to_owned(), write_weights(self.family, &config.shape, params)),
+            (WEIGHTS.to_owned(), write_weights(language.family, &config.shape, params)),
         ];
         files.extend(self.adapter_files());
-        files.extend(self.tokenizer.files());
+        files.extend(language.tokenizer.files());
         files
     }
 
     /// `adapter_config.json` and `adapter_model.safetensors`; none without adapters.
     pub fn adapter_files(&self) -> Vec<(String, Vec<u8>)> {
-        let Some(lora) = self.shape().lora else { return Vec::new() };
-        let config = write_adapter_config(&AdapterConfig { lora, base: self.base.clone() });
+        let Some(lora) = self.net.arch().decoder().and_then(|shape| shape.lora) else { return Vec::new() };
+        let base = self.language.as_ref().and_then(|language| language.base.clone());
+        let config = write_adapter_config(&AdapterConfig { lora, base });
         let adapter = write_adapter(self.net.params());
         vec![(ADAPTER_CONFIG.to_owned(), config.into_bytes()), (ADAPTER.to_owned(), adapter)]
     }
+}
 
-    fn config(&self) -> Config {
+impl Language {
+    fn config(&self, shape: &Shape) -> Config {
         Config {
-            shape: Shape { lora: None, ..self.shape().clone() },
+            shape: Shape { lora: None, ..shape.clone() },
             family: self.family,
             bos: self.tokenizer.bos(),
             eos: stops(&self.tokenizer),
             pad: self.tokenizer.pad(),
         }
     }
+}
+
+fn speechless() -> Error {
+    Error::usage("the model reads numbers, not text").remedy("this needs a decoder with a tokenizer")
 }
 
 /// Files that say nothing to us; cut short they are a sign that more of the checkpoint is damaged.

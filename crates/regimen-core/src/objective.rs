@@ -16,6 +16,8 @@ pub struct Needs {
     pub entropy: bool,
     /// The policy's logits at each pick.
     pub logits: bool,
+    /// The picked outputs themselves, which only nets of numbers have.
+    pub values: bool,
     /// Named members of the cast whose log-probs of the same picks it reads.
     pub nets: Vec<String>,
     /// Whether it needs drawn tokens with advantages, that is a rollout.

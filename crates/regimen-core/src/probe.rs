@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use regimen_base::{Error, Result};
-use regimen_nn::{Inputs, Net, Outputs, Rule, Taps, Tokens, Want};
+use regimen_nn::{Net, Outputs, Rule, Taps, Want};
 
+use crate::flat::Flat;
 use crate::objective::{Reading, Readings};
-use crate::picks::{Picks, Unit, flat, micro_batches};
+use crate::picks::{Picks, Unit, micro_batches};
 
 /// What a probe looks at.
 pub struct Seen<'a> {
@@ -65,15 +66,14 @@ pub fn pass(
     probes: &[(String, Box<dyn Probe>)],
     readings: &mut Readings,
 ) -> Result<Vec<f32>> {
-    let (ids, starts) = flat(units);
-    let tokens = Tokens { ids: &ids, starts: &starts, picks: &picks.picks, temperature: 1.0 };
+    let flat = Flat::of(units)?;
     let mut sites: Vec<String> = probes.iter().flat_map(|(_, probe)| probe.sites()).collect();
     sites.sort_unstable();
     sites.dedup();
     let reads = sites.into_iter().map(|site| Rule::Read { site });
     let mut taps = Taps::new(clamps.iter().cloned().chain(reads).collect());
     let want = Want { logits: probes.iter().any(|(_, probe)| probe.logits()), ..Want::default() };
-    let outputs = net.forward(&Inputs::Tokens(tokens), want, &mut taps)?;
+    let outputs = net.forward(&flat.inputs(&picks.picks, 1.0), want, &mut taps)?;
     let seen = Seen { units, picks, outputs: &outputs, activations: taps.readings() };
     for (name, probe) in probes {
         for reading in probe.read(&seen)? {

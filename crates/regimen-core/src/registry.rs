@@ -1,9 +1,9 @@
 //! Which pieces exist: one static table a room, put together by the program at its start.
 
-use regimen_base::Result;
+use regimen_base::{Key, Result};
 use regimen_data::task::Task;
 use regimen_data::{FileSource, Files, Sampler, Tokenizer, Transform};
-use regimen_nn::Shape;
+use regimen_nn::Params;
 use regimen_recipe::{Catalogue, FormSpec, KindSpec, Node};
 
 use crate::advantage::Advantage;
@@ -14,6 +14,7 @@ use crate::probe::Probe;
 use crate::reward::Reward;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
+use crate::update::Update;
 
 /// A kind that recipes can name: its description and its builder.
 pub struct Piece<T: ?Sized> {
@@ -49,8 +50,12 @@ pub type Table<T> = &'static [Piece<T>];
 
 /// Describes a net's architecture.
 pub trait Arch: Send {
-    /// The decoder's shape for a vocabulary.
-    fn shape(&self, vocab: usize) -> Shape;
+    /// Whether it reads tokens, and so needs a tokenizer.
+    fn reads_tokens(&self) -> bool;
+    /// The net for a vocabulary of this size; 0 for one that reads no tokens.
+    fn arch(&self, vocab: usize) -> regimen_nn::Arch;
+    /// Draws the weights that such a net starts from.
+    fn init(&self, params: &mut Params, key: Key);
 }
 
 /// What a tokenizer can be made from.
@@ -102,7 +107,7 @@ pub struct Registry {
     /// Advantages.
     pub advantage: Vec<Table<dyn Advantage>>,
     /// Updates.
-    pub update: Vec<&'static [KindSpec]>,
+    pub update: Vec<Table<dyn Update>>,
     /// Optimisers.
     pub optimizer: Vec<Table<dyn Optimizer>>,
     /// Schedules.
@@ -121,7 +126,7 @@ impl Registry {
     /// What a recipe may say.
     pub fn catalogue(&self) -> Catalogue {
         let mut catalogue = Catalogue::new(&[]);
-        for table in self.update.iter().chain(&self.claim) {
+        for table in &self.claim {
             catalogue.add(table);
         }
         add(&mut catalogue, &self.arch);
@@ -134,6 +139,7 @@ impl Registry {
         add(&mut catalogue, &self.rollout);
         add(&mut catalogue, &self.reward);
         add(&mut catalogue, &self.advantage);
+        add(&mut catalogue, &self.update);
         add(&mut catalogue, &self.optimizer);
         add(&mut catalogue, &self.schedule);
         add(&mut catalogue, &self.controller);

@@ -25,7 +25,7 @@ impl Detected {
         let (body, answer) = reader.body()?;
         let answer = answer.or_else(|| reader.answer());
         let difficulty = values.get("difficulty").and_then(Value::as_u64).and_then(|d| u32::try_from(d).ok());
-        Ok(Example { id, body, answer, difficulty, columns: values })
+        Ok(Example { answer, difficulty, columns: values, ..Example::new(id, body) })
     }
 }
 

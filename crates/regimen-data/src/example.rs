@@ -62,6 +62,33 @@ pub struct Token {
     pub logprob: Option<f32>,
 }
 
+/// What a net of numbers reads, and what it is to give.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Features {
+    /// As many numbers as the net has inputs.
+    pub values: Vec<f32>,
+    /// What is wanted of its outputs.
+    pub goal: Goal,
+}
+
+/// What is wanted of the outputs of a net of numbers.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Goal {
+    /// That this one is the largest: a class.
+    Class(u32),
+    /// That these have given values; the others are free.
+    Values(Vec<Wanted>),
+}
+
+/// The value that one output should have.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Which output.
+    pub output: u32,
+    /// Its value.
+    pub value: f32,
+}
+
 /// The content of an example.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Body {
@@ -87,6 +114,8 @@ pub enum Body {
         /// Prompt and the other one.
         rejected: Vec<Token>,
     },
+    /// Numbers, for nets that read no tokens.
+    Features(Features),
 }
 
 impl Body {
@@ -95,7 +124,7 @@ impl Body {
         match self {
             Self::Tokens(tokens) => vec![tokens],
             Self::Pair { chosen, rejected } => vec![chosen, rejected],
-            Self::Text(_) | Self::Messages(_) | Self::Preference { .. } => Vec::new(),
+            Self::Text(_) | Self::Messages(_) | Self::Preference { .. } | Self::Features(_) => Vec::new(),
         }
     }
 }
@@ -113,12 +142,14 @@ pub struct Example {
     pub difficulty: Option<u32>,
     /// Every further column or fact, handed to rewards.
     pub columns: Map<String, Value>,
+    /// Which view of the item this is, as its sampler counts ([`crate::Draw`]).
+    pub view: u64,
 }
 
 impl Example {
     /// An example with nothing but a content.
     pub fn new(id: ExampleId, body: Body) -> Self {
-        Self { id, body, answer: None, difficulty: None, columns: Map::new() }
+        Self { id, body, answer: None, difficulty: None, columns: Map::new(), view: 0 }
     }
 }
 

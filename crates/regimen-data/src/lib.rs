@@ -18,7 +18,7 @@ pub mod transform;
 
 pub use catalogue::Catalogue;
 pub use columns::{Columns, Detected, Schema};
-pub use example::{Body, Example, ExampleId, Message, Role, Token, prompt_of};
+pub use example::{Body, Example, ExampleId, Features, Goal, Message, Role, Token, Wanted, prompt_of};
 pub use files::{Files, InMemory, Parts};
 pub use ledger::{Ledger, Seen, Totals};
 pub use read::{Place, ReadOptions, Row, Rows, TextSplit};

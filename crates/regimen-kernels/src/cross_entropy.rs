@@ -3,6 +3,7 @@
 //! A row is summed in blocks of 1024 logits in order, so a vocabulary may be visited in chunks of any multiple of
 //! that; the sampler and the trainer use the same functions and get the same bits.
 
+use crate::decoder::Pick;
 use crate::math::{exp, ln};
 use crate::simd::{LANES, Plain as Scalar, Simd, at, fold4, largest, put, simd, total};
 
@@ -161,4 +162,95 @@ pub fn logprob(logits: &[f32], target: u32, temperature: f32) -> f32 {
     let mut stats = RowStats::EMPTY;
     row_stats(&mut stats, logits, temperature);
     stats.logprob(logits[target as usize] / temperature)
+}
+
+/// Logits of rows with what was picked from them: log-probs and entropies, and the way back.
+#[derive(Clone, Debug)]
+pub struct PickedRows {
+    /// `[rows, width]`.
+    logits: Vec<f32>,
+    width: usize,
+    picks: Vec<Pick>,
+    temperature: f32,
+    stats: Vec<RowStats>,
+}
+
+impl PickedRows {
+    /// For logits `[rows, width]`; a pick's position is its row, and its target one of the row's logits.
+    ///
+    /// # Panics
+    /// When a pick lies outside.
+    pub fn new(logits: Vec<f32>, width: usize, picks: &[Pick], temperature: f32) -> Self {
+        let stats = |row: &[f32]| {
+            let mut stats = RowStats::EMPTY;
+            row_stats(&mut stats, row, temperature);
+            stats
+        };
+        let stats = logits.chunks(width).map(stats).collect();
+        Self { logits, width, picks: picks.to_vec(), temperature, stats }
+    }
+
+    fn row(&self, pick: Pick) -> &[f32] {
+        let at = pick.position as usize * self.width;
+        &self.logits[at..at + self.width]
+    }
+
+    /// The logits of each pick's row, `[picks, width]`.
+    pub fn logits(&self) -> Vec<f32> {
+        self.picks.iter().flat_map(|pick| self.row(*pick)).copied().collect()
+    }
+
+    /// The logit of each pick.
+    pub fn values(&self) -> Vec<f32> {
+        self.picks.iter().map(|pick| self.row(*pick)[pick.target as usize]).collect()
+    }
+
+    /// log softmax(logits / temperature)\[target\] of each pick.
+    pub fn logp(&self) -> Vec<f32> {
+        let logp = |pick: &Pick| {
+            let value = self.row(*pick)[pick.target as usize] / self.temperature;
+            self.stats[pick.position as usize].logprob(value)
+        };
+        self.picks.iter().map(logp).collect()
+    }
+
+    /// The entropy of each pick's row.
+    pub fn entropy(&self) -> Vec<f32> {
+        self.picks.iter().map(|pick| self.stats[pick.position as usize].entropy()).collect()
+    }
+
+    /// The gradient of all logits, `[rows, width]`, from those of log-probs, entropies and values (`[picks]`) and of the
+    /// picked rows' logits (`[picks, width]`). Picks are added in their order.
+    pub fn backward(
+        &self,
+        dlogp: Option<&[f32]>,
+        dentropy: Option<&[f32]>,
+        dvalues: Option<&[f32]>,
+        dlogits: Option<&[f32]>,
+    ) -> Vec<f32> {
+        let mut all = vec![0.0; self.logits.len()];
+        let mut row = vec![0.0; self.width];
+        for (p, pick) in self.picks.iter().enumerate() {
+            let at = pick.position as usize * self.width;
+            let into = &mut all[at..at + self.width];
+            let of = |d: Option<&[f32]>| d.map_or(0.0, |d| d[p]);
+            let (dlogp, dentropy) = (of(dlogp), of(dentropy));
+            if dlogp != 0.0 || dentropy != 0.0 {
+                row.copy_from_slice(self.row(*pick));
+                let (stats, target) = (self.stats[pick.position as usize], pick.target as usize);
+                row_backward(
+                    &mut row,
+                    0,
+                    RowGrad { stats, target, temperature: self.temperature, dlogp, dentropy },
+                );
+                into.iter_mut().zip(&row).for_each(|(sum, d)| *sum += d);
+            }
+            if let Some(dlogits) = dlogits {
+                let own = &dlogits[p * self.width..(p + 1) * self.width];
+                into.iter_mut().zip(own).for_each(|(sum, d)| *sum += d);
+            }
+            into[pick.target as usize] += of(dvalues);
+        }
+        all
+    }
 }

@@ -13,6 +13,7 @@ mod allocator;
 pub mod attention;
 mod block;
 mod buffer;
+mod chain;
 mod cross_entropy;
 mod decode;
 mod decoder;
@@ -45,7 +46,8 @@ pub const NUMERICS: u32 = 1;
 
 pub use adamw::{AdamW, adamw};
 pub use allocator::keep_freed_memory;
-pub use cross_entropy::logprob;
+pub use chain::{Chain, ChainShape, Elementwise};
+pub use cross_entropy::{PickedRows, logprob};
 pub use decode::Decoding;
 pub use decoder::{Decoder, Pick, Rows, Upstream};
 pub use dropout::dropout_mask;

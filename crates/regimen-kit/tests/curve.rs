@@ -22,7 +22,7 @@ fn net() -> Box<dyn Net> {
     let config = String::from_utf8(fixture("decoder/llama-gqa/config.json")).expect("text");
     let shape = hf::read_config(&config).expect("a config").shape;
     let mut net = build(&Arch::Decoder(shape), &Device::cpu()).expect("a net");
-    let Arch::Decoder(shape) = net.arch().clone();
+    let shape = net.arch().decoder().expect("a decoder").clone();
     let family = hf::Family::of(&shape);
     let weights = fixture("decoder/llama-gqa/model.safetensors");
     hf::read_weights(&weights, family, &shape, net.params_mut()).expect("weights");

@@ -31,7 +31,7 @@ fn model(checkpoint: &Checkpoint) -> Model {
 
 /// The weights without adapters.
 fn base(model: &Model) -> &[f32] {
-    let len = Arch::Decoder(Shape { lora: None, ..model.shape().clone() }).layout().len();
+    let len = Arch::Decoder(Shape { lora: None, ..model.shape().expect("a decoder").clone() }).layout().len();
     &model.net.params().flat()[..len]
 }
 
@@ -54,7 +54,7 @@ fn frozen_weights_stay_and_the_sampler_agrees() {
     let merged = sft.merged().expect("sound");
     let rl = model(&newest(&path, "rl"));
     assert!(base(&merged) == base(&rl));
-    assert_eq!(rl.shape().lora.map(|l| (l.rank, l.targets.iter().count())), Some((3, 2)));
+    assert_eq!(rl.shape().expect("a decoder").lora.map(|l| (l.rank, l.targets.iter().count())), Some((3, 2)));
 }
 
 #[test]

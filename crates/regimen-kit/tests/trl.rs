@@ -52,6 +52,7 @@ impl Case {
             drawn: vec![true; at.len()],
             advantage: at.iter().map(|&i| Some(advantages[i / LENGTH])).collect(),
             sides: vec![None; ROWS],
+            ..Picks::default()
         };
         Self { picks, at }
     }
@@ -71,7 +72,8 @@ impl Case {
             Tensor::<1>::from_data(burn::TensorData::new(values, [n]), &device.tensors(grad))
         };
         let policy = leaf(pick(logp), true).require_grad();
-        let outputs = Outputs { logp: policy.clone(), entropy: None, logits: None, hidden: None };
+        let outputs =
+            Outputs { logp: policy.clone(), entropy: None, logits: None, hidden: None, values: None };
         let others = BTreeMap::from([("reference".to_owned(), leaf(pick(reference), false))]);
         let cx = LossCx { picks: &self.picks, policy: &outputs, others: &others, device: &device };
         let mut total: Option<Tensor<1>> = None;

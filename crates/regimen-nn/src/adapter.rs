@@ -7,9 +7,8 @@ use crate::hf::is_adapter;
 use crate::net::{Arch, Net, build, build_with, check_shape};
 use crate::params::Params;
 
-fn shape_of(net: &dyn Net) -> &Shape {
-    let Arch::Decoder(shape) = net.arch();
-    shape
+fn shape_of(net: &dyn Net) -> Result<&Shape> {
+    net.arch().decoder().ok_or_else(|| Error::usage("only decoders have low-rank adapters"))
 }
 
 /// Freezes everything but the adapters; leaves a net without adapters alone.
@@ -28,15 +27,15 @@ pub fn train_adapters(params: &mut Params) {
 /// # Errors
 /// When the adapters do not fit the net, or it has some already.
 pub fn attach(net: &dyn Net, lora: Lora, key: Key) -> Result<Box<dyn Net>> {
-    let base = shape_of(net);
+    let base = shape_of(net)?;
     if base.lora.is_some() {
         return Err(Error::failed("a net has adapters already"));
     }
     let shape = Shape { lora: Some(lora), ..base.clone() };
     check_shape(&shape)?;
-    let arch = Arch::Decoder(shape);
+    let layout = Arch::Decoder(shape.clone()).layout();
     // adapters lie behind everything else
-    let mut with = build_with(&arch, net.device(), Params::beginning_with(net.params(), arch.layout()))?;
+    let mut with = build_with(&shape, net.device(), Params::beginning_with(net.params(), layout))?;
     let params = with.params_mut();
     let layout = params.layout().clone();
     for entry in layout.entries().iter().filter(|e| e.path.ends_with(".lora_A.weight")) {
@@ -55,7 +54,7 @@ pub fn attach(net: &dyn Net, lora: Lora, key: Key) -> Result<Box<dyn Net>> {
 /// # Errors
 /// When the shape contradicts itself, which it did not before.
 pub fn merge(net: &dyn Net) -> Result<Box<dyn Net>> {
-    let with = shape_of(net);
+    let with = shape_of(net)?;
     let shape = Shape { lora: None, ..with.clone() };
     let mut merged = build(&Arch::Decoder(shape.clone()), net.device())?;
     let params = merged.params_mut();

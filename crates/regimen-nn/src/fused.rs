@@ -1,13 +1,13 @@
 //! The decoder on the fused engine of `regimen-kernels`: the processor's fast path.
 
-mod leaves;
+pub(crate) mod leaves;
 
 use burn::Gradients;
 use regimen_base::{Error, Result};
 use regimen_kernels::{Decoder, Grads, Rows, Shape};
 
 use crate::device::Device;
-use crate::net::{Arch, Inputs, Net, Outputs, Tokens, Want, check_shape, check_tokens};
+use crate::net::{Arch, Inputs, Net, Outputs, Tokens, Want, check_shape, check_tokens, tokens_of};
 use crate::params::Params;
 use crate::plain::{Replaced, Tape, forward, nothing_pending};
 use crate::taps::Taps;
@@ -154,7 +154,7 @@ impl Net for FusedDecoder {
     }
 
     fn forward(&mut self, inputs: &Inputs<'_>, want: Want, taps: &mut Taps) -> Result<Outputs> {
-        let Inputs::Tokens(tokens) = inputs;
+        let tokens = &tokens_of(inputs)?;
         check_tokens(tokens, &self.shape)?;
         taps.check(&self.shape)?;
         if taps.clamps() {

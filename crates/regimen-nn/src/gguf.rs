@@ -34,8 +34,7 @@ pub fn read_net(
     half: Option<Half>,
 ) -> Result<Box<dyn Net>> {
     check_shape(&config.shape)?;
-    let arch = Arch::Decoder(config.shape.clone());
-    build_with(&arch, device, read_weights(file, config, half)?)
+    build_with(&config.shape, device, read_weights(file, config, half)?)
 }
 
 fn read_weights(file: &Gguf<'_>, config: &Config, half: Option<Half>) -> Result<Params> {

@@ -20,4 +20,4 @@ pub use peft::{
 };
 pub use stored::{Part, Stored};
 pub use tensors::{Found, TensorFile, write_tensors};
-pub use weights::{Hold, WeightReader, read_weights, write_weights};
+pub use weights::{Hold, WeightReader, read_own_weights, read_weights, write_own_weights, write_weights};

@@ -12,6 +12,7 @@ pub mod gguf;
 pub mod hf;
 mod init;
 mod layout;
+mod mlp;
 mod net;
 mod params;
 mod plain;
@@ -32,10 +33,12 @@ pub use device::Device;
 pub use fused::FusedDecoder;
 pub use init::Init;
 pub use layout::{Entry, Layout};
-pub use net::{Arch, Inputs, Net, Outputs, Tokens, Want, build, build_in};
+pub use mlp::{Mlp, MlpInit, MlpNet};
+pub use net::{Arch, Inputs, Net, Outputs, Tokens, Vectors, Want, build, build_in};
 pub use params::{Params, matches};
 pub use plain::PlainDecoder;
 pub use regimen_kernels::{
-    Activation, Half, Lora, Norm, Pick, Positions, Projection, RopeScaling, Rotary, Shape, Targets,
+    Activation, Elementwise, Half, Lora, Norm, Pick, Positions, Projection, RopeScaling, Rotary, Shape,
+    Targets,
 };
 pub use taps::{Clamp, Reading, Rule, Selection, Taps, Value, sites};

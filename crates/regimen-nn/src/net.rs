@@ -7,6 +7,7 @@ use regimen_kernels::{Half, Pick, Shape};
 use crate::device::Device;
 use crate::fused::FusedDecoder;
 use crate::layout::Layout;
+use crate::mlp::{MODEL_TYPE, Mlp, MlpNet};
 use crate::params::Params;
 use crate::plain::PlainDecoder;
 use crate::taps::Taps;
@@ -16,6 +17,21 @@ use crate::taps::Taps;
 pub enum Inputs<'a> {
     /// Documents of token ids.
     Tokens(Tokens<'a>),
+    /// Rows of numbers.
+    Vectors(Vectors<'a>),
+}
+
+/// Rows of numbers, each on its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Vectors<'a> {
+    /// All rows, `[N, width]`.
+    pub values: &'a [f32],
+    /// Numbers in a row.
+    pub width: usize,
+    /// Which outputs of which rows to put out, `[P]`: `position` is a row, and `target` one of the net's outputs.
+    pub picks: &'a [Pick],
+    /// Divides the outputs before the softmax of `logp` and `entropy`.
+    pub temperature: f32,
 }
 
 /// Documents of token ids, one after the other without padding. Attention stays inside a document, and positions
@@ -43,6 +59,8 @@ pub struct Want {
     pub logits: bool,
     /// The last hidden state of every token.
     pub hidden: bool,
+    /// The output at each pick, of nets of numbers.
+    pub values: bool,
     /// With [`Want::grad`]: what decides which inputs adapters with a dropout do not see; absent: they see all.
     pub dropout: Option<u64>,
 }
@@ -65,6 +83,8 @@ pub struct Outputs {
     pub logits: Option<Tensor<2>>,
     /// Every token's state after the final norm, `[N, width]`.
     pub hidden: Option<Tensor<2>>,
+    /// The picked output itself, before any softmax, `[P]`; only nets of numbers have it.
+    pub values: Option<Tensor<1>>,
 }
 
 /// An architecture with all that is needed to build it again.
@@ -72,20 +92,49 @@ pub struct Outputs {
 pub enum Arch {
     /// A causal decoder over token ids.
     Decoder(Shape),
+    /// Dense layers over rows of numbers.
+    Mlp(Mlp),
 }
 
 impl Arch {
     /// The names, shapes and places of its parameters.
     pub fn layout(&self) -> Layout {
-        let Self::Decoder(shape) = self;
-        let entries = regimen_kernels::Layout::new(shape).entries;
-        Layout::new(entries.into_iter().map(|entry| (entry.path, entry.shape)))
+        match self {
+            Self::Decoder(shape) => {
+                let entries = regimen_kernels::Layout::new(shape).entries;
+                Layout::new(entries.into_iter().map(|entry| (entry.path, entry.shape)))
+            }
+            Self::Mlp(mlp) => mlp.layout(),
+        }
     }
 
-    /// How many layers there are; [`crate::Init::residual`] wants it.
-    pub fn layers(&self) -> usize {
-        let Self::Decoder(shape) = self;
-        shape.layers
+    /// The decoder's shape; `None` for a net that reads no tokens.
+    pub fn decoder(&self) -> Option<&Shape> {
+        match self {
+            Self::Decoder(shape) => Some(shape),
+            Self::Mlp(_) => None,
+        }
+    }
+
+    /// `config.json` of a net that reads no tokens; a decoder's is its family's.
+    pub fn config(&self) -> Option<String> {
+        match self {
+            Self::Decoder(_) => None,
+            Self::Mlp(mlp) => Some(format!("{:#}\n", mlp.to_json())),
+        }
+    }
+
+    /// What [`Arch::config`] wrote; `None` when the file is a decoder's.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn of_config(text: &str) -> Result<Option<Self>> {
+        let config: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| Error::data(format!("it is not JSON: {e}")))?;
+        match config.get("model_type").and_then(serde_json::Value::as_str) {
+            Some(MODEL_TYPE) => Mlp::from_json(&config).map(|mlp| Some(Self::Mlp(mlp))),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -137,26 +186,39 @@ pub fn build(arch: &Arch, device: &Device) -> Result<Box<dyn Net>> {
     build_in(arch, device, None)
 }
 
-/// The same with matrices in 16 bits, which do not train.
+/// The same with a decoder's matrices in 16 bits, which do not train.
 ///
 /// # Errors
 /// When the architecture contradicts itself.
 pub fn build_in(arch: &Arch, device: &Device, half: Option<Half>) -> Result<Box<dyn Net>> {
-    let Arch::Decoder(shape) = arch;
-    check_shape(shape)?;
-    build_with(arch, device, Params::zeros_in(arch.layout(), half))
+    match arch {
+        Arch::Mlp(mlp) => Ok(Box::new(MlpNet::new(mlp, device)?)),
+        Arch::Decoder(shape) => {
+            check_shape(shape)?;
+            build_with(shape, device, Params::zeros_in(arch.layout(), half))
+        }
+    }
 }
 
-/// A net of these weights.
+/// A decoder of these weights.
 ///
 /// # Errors
 /// When the architecture contradicts itself.
-pub(crate) fn build_with(arch: &Arch, device: &Device, params: Params) -> Result<Box<dyn Net>> {
-    let Arch::Decoder(shape) = arch.clone();
+pub(crate) fn build_with(shape: &Shape, device: &Device, params: Params) -> Result<Box<dyn Net>> {
+    let arch = Arch::Decoder(shape.clone());
     if device.is_cpu() {
-        Ok(Box::new(FusedDecoder::with(shape, params, arch.clone())?))
+        Ok(Box::new(FusedDecoder::with(shape.clone(), params, arch)?))
     } else {
-        Ok(Box::new(PlainDecoder::with(shape, device.clone(), params, arch.clone())))
+        Ok(Box::new(PlainDecoder::with(shape.clone(), device.clone(), params, arch)))
+    }
+}
+
+/// The tokens that a decoder is fed.
+pub(crate) fn tokens_of<'a>(inputs: &Inputs<'a>) -> Result<Tokens<'a>> {
+    match inputs {
+        Inputs::Tokens(tokens) => Ok(*tokens),
+        Inputs::Vectors(_) => Err(Error::usage("the model reads tokens, and the data are rows of numbers")
+            .remedy("take a task that is written in words, or a model of another kind, such as `mlp`")),
     }
 }
 

@@ -232,7 +232,7 @@ fn nothing_need_be_picked() {
 fn an_untrained_net_is_near_chance() {
     let mut net =
         build(&crate::Arch::Decoder(shapes()[0].clone()), &Device::cpu()).expect("the shape is sound");
-    let layers = net.arch().layers();
+    let layers = net.arch().decoder().expect("a decoder").layers;
     net.params_mut().init(&Init { residual: Some(layers), ..Init::default() }, Key::new(1));
     let logp = values(logp(&mut *net, &Documents::new(37), Want::default()).expect("the inputs fit"));
     let mean = logp.iter().sum::<f32>() / logp.len() as f32;

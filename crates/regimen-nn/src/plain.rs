@@ -16,7 +16,7 @@ use regimen_kernels::Shape;
 pub(crate) use tape::{Replaced, Tape, forward};
 
 use crate::device::Device;
-use crate::net::{Arch, Inputs, Net, Outputs, Want, check_shape, check_tokens};
+use crate::net::{Arch, Inputs, Net, Outputs, Want, check_shape, check_tokens, tokens_of};
 use crate::params::Params;
 use crate::taps::Taps;
 
@@ -87,7 +87,7 @@ impl Net for PlainDecoder {
     }
 
     fn forward(&mut self, inputs: &Inputs<'_>, want: Want, taps: &mut Taps) -> Result<Outputs> {
-        let Inputs::Tokens(tokens) = inputs;
+        let tokens = &tokens_of(inputs)?;
         check_tokens(tokens, &self.shape)?;
         taps.check(&self.shape)?;
         let (outputs, tape) = forward(&self.shape, &self.params, &self.device, tokens, want, taps)?;

@@ -135,7 +135,8 @@ pub struct Ran {
 
 /// Runs forward and backward. The loss weighs every output differently, so that no error of sign or place cancels.
 pub fn run(net: &mut dyn Net, tokens: &Tokens<'_>, taps: &mut Taps) -> Ran {
-    let want = Want { grad: true, entropy: true, logits: true, hidden: true, dropout: Some(5) };
+    let want =
+        Want { grad: true, entropy: true, logits: true, hidden: true, dropout: Some(5), values: false };
     let out = net.forward(&Inputs::Tokens(*tokens), want, taps).expect("the inputs fit");
     let (entropy, logits, hidden) =
         (out.entropy.expect("wanted"), out.logits.expect("wanted"), out.hidden.expect("wanted"));

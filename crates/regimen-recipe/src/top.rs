@@ -271,7 +271,43 @@ const STREAM: &[Field] = &[
     )
     .required(),
     Field::new("weight", Ty::Float, "factor of the stream in the loss of the stage").or("1.0").min(0.0),
+    Field::new(
+        "memory",
+        Ty::Table(MEMORY),
+        "keeps a few of the stream's examples, and brings some of them back in every batch",
+    ),
+    Field::new(
+        "path",
+        Ty::Count,
+        "of a net of several paths the one that reads this stream's rows, the others read zeros; a knob",
+    ),
+    Field::new(
+        "compare-paths",
+        Ty::Count,
+        "tell what the loss of the fresh rows is on each of the first so many paths: `path/0/loss`, …",
+    )
+    .min(1.0),
     Field::new("batch", Ty::Count, "absent: the stage's").min(1.0),
+];
+
+const MEMORY: &[Field] = &[
+    Field::new("size", Ty::Count, "examples that it holds at most").required().min(1.0),
+    Field::new("chance", Ty::Float, "of a fresh example to be taken in; once it is full another one goes")
+        .or("0.05")
+        .min(0.0)
+        .max(1.0),
+    Field::new("recall", Ty::Count, "examples of it in every batch, beside the fresh ones").or("8").min(1.0),
+    Field::new(
+        "goal",
+        Ty::Choice(&["own", "path"]),
+        "what is wanted of a recalled row: what was wanted before, or to name the path that read it",
+    )
+    .or("own"),
+    Field::new(
+        "path",
+        Ty::Count,
+        "which path reads recalled rows; absent: the one that reads the fresh ones",
+    ),
 ];
 
 const CAST: &[Field] = &[
@@ -292,6 +328,11 @@ const EVAL: &[Field] = &[
         "sampling",
         Ty::Kind(&[Room::Rollout]),
         "how replies are generated; absent: the likeliest token",
+    ),
+    Field::new(
+        "select",
+        Ty::Count,
+        "of a net of several paths the one that says which of those before it answers each row",
     ),
     Field::new("metric", Ty::OneOrMany(&Ty::Kind(&[Room::Metric])), "absent: what fits the data").or("[]"),
     Field::new(

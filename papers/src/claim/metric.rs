@@ -2,9 +2,10 @@
 //!
 //! | name | what | one number or a curve |
 //! |---|---|---|
-//! | `STAGE/SET/exact_match`, `…/loss`, `…/bits_per_byte`, `…/answered`, `…/cut_off`, `…/reply_tokens`, `…/preferred` | the held-out set `SET` after the stage | a number |
+//! | `STAGE/SET/exact_match`, `…/loss`, `…/bits_per_byte`, `…/answered`, `…/cut_off`, `…/reply_tokens`, `…/preferred`, `…/gain` | the held-out set `SET` after the stage | a number |
+//! | `STAGE/eval/SET/exact_match`, `…/loss`, `…/bpb`, `…/reply_tokens`, `…/preferred`, `…/gain` | the same every `eval-every` steps, and at those of `eval-at` | a curve |
+//! | with `*` for `SET` | the mean over all sets of the stage, each read on its own | as above |
 //! | `STAGE/SET/NAME`, `STAGE/eval/SET/NAME` | a reading of a probe that the stage's `eval` lists, such as `top1` | a number, a curve |
-//! | `STAGE/eval/SET/exact_match`, `…/loss`, `…/bpb`, `…/reply_tokens`, `…/preferred` | the same every `eval-every` steps, and at those of `eval-at` | a curve |
 //! | `STAGE/NAME`, such as `train/loss`, `rl/reward`, `rl/completions/mean_length` | any line of the stage's metrics.jsonl | a curve |
 //! | `STAGE/ledger/WHAT`, `ledger/WHAT`: `steps`, `tokens`, `generated_tokens`, `flops`, `seconds` | what the stage, or all of them, took | a number |
 
@@ -42,6 +43,8 @@ pub enum Score {
     ReplyTokens,
     /// The share of preferences whose chosen side the model finds likelier.
     Preferred,
+    /// How much of wanted values a net of numbers gives.
+    Gain,
 }
 
 /// A column of the ledger.
@@ -59,7 +62,7 @@ pub enum Sum {
     Seconds,
 }
 
-const SCORES: [(&str, Score); 7] = [
+const SCORES: [(&str, Score); 8] = [
     ("exact_match", Score::ExactMatch),
     ("loss", Score::Loss),
     ("bits_per_byte", Score::BitsPerByte),
@@ -67,6 +70,7 @@ const SCORES: [(&str, Score); 7] = [
     ("cut_off", Score::CutOff),
     ("reply_tokens", Score::ReplyTokens),
     ("preferred", Score::Preferred),
+    ("gain", Score::Gain),
 ];
 
 const SUMS: [(&str, Sum); 5] = [
@@ -134,6 +138,14 @@ impl Metric {
             _ if node.kind() == "train" => Ok(Self::Curve((*stage).to_owned(), rest.join("/"))),
             _ => Err(format!("stage `{stage}` trains nothing and has no curves")),
         }
+    }
+
+    /// The held-out sets of a stage.
+    ///
+    /// # Errors
+    /// When the recipe has no such stage.
+    pub fn sets(stage: &str, recipe: &Resolved) -> Result<Vec<String>, String> {
+        stage_of(recipe, stage).map(sets)
     }
 
     /// Whether it is a curve over the steps of its stage.

@@ -6,10 +6,10 @@
 //! atom    = NUMBER | ARM:METRIC | ( sum ) | max(sum, …) | min(sum, …) | ln(sum) | slope(x: sum, …) | rank(x: sum, …)
 //! ```
 
-use regimen_stats::{Quantity, Term};
+use regimen_stats::Quantity;
 
-/// Turns `ARM`, `METRIC` into a term, or says what is wrong with it.
-pub type Lookup<'a> = dyn Fn(&str, &str) -> Result<Term, String> + 'a;
+/// Turns `ARM`, `METRIC` into a quantity, or says what is wrong with it.
+pub type Lookup<'a> = dyn Fn(&str, &str) -> Result<Quantity, String> + 'a;
 
 /// The quantity that `text` describes.
 pub fn parse(text: &str, lookup: &Lookup<'_>) -> Result<Quantity, String> {
@@ -39,7 +39,11 @@ impl Token {
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let chars: Vec<char> = text.chars().collect();
-    let inside = |at: usize| chars.get(at).is_some_and(|c| c.is_alphanumeric() || "_./".contains(*c));
+    let is = |at: usize, c: char| chars.get(at) == Some(&c);
+    // a star between slashes stands for every held-out set
+    let star = |at: usize| at > 0 && is(at, '*') && is(at - 1, '/') && is(at + 1, '/');
+    let inside =
+        |at: usize| star(at) || chars.get(at).is_some_and(|c| c.is_alphanumeric() || "_./".contains(*c));
     let mut tokens = Vec::new();
     let mut at = 0;
     while at < chars.len() {
@@ -128,7 +132,7 @@ impl Parser<'_> {
                 self.expect(')').map(|()| inner)
             }
             Some(Token::Word(word)) => match word.split_once(':') {
-                Some((arm, metric)) => (self.lookup)(arm, metric).map(Quantity::Of),
+                Some((arm, metric)) => (self.lookup)(arm, metric),
                 None if self.took('(') => self.call(&word),
                 None => match word.parse::<f64>() {
                     Ok(x) if x.is_finite() => Ok(Quantity::Constant(x)),
@@ -182,13 +186,12 @@ impl Parser<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regimen_stats::Reading;
 
-    fn lookup(arm: &str, metric: &str) -> Result<Term, String> {
+    fn lookup(arm: &str, metric: &str) -> Result<Quantity, String> {
         if arm == "gone" {
             return Err("no such arm".to_owned());
         }
-        Ok(Term { arm: arm.to_owned(), metric: metric.to_owned(), reading: Reading::Final })
+        Ok(Quantity::of(arm, metric))
     }
 
     fn read(text: &str) -> Result<Quantity, String> {
@@ -200,6 +203,8 @@ mod tests {
         let of = Quantity::of;
         assert_eq!(read("cot:ood - no-cot:ood"), Ok(of("cot", "ood").minus(of("no-cot", "ood"))));
         assert_eq!(read("a:main/eval/x-1/loss"), Ok(of("a", "main/eval/x-1/loss")));
+        assert_eq!(read("a:main/*/loss"), Ok(of("a", "main/*/loss")));
+        assert_eq!(read("2 * a:main/loss"), Ok(Quantity::Sum(vec![(2.0, of("a", "main/loss"))])));
         assert_eq!(
             read("a:m - 0.5 * (b:m + c:m)"),
             Ok(Quantity::Sum(vec![

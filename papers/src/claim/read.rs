@@ -148,7 +148,8 @@ impl Reader<'_> {
                 continue;
             }
             let of = metric_name(node);
-            let known = self.arms.values().next().map(|recipe| Metric::of(of, recipe).map(drop));
+            let all = |recipe| expand(of, recipe)?.iter().try_for_each(|m| Metric::of(m, recipe).map(drop));
+            let known = self.arms.values().next().map(all);
             if let Some(Err(what)) = known {
                 self.fault(node, format!("there is no metric `{of}`"), what);
             }
@@ -229,7 +230,7 @@ impl Reader<'_> {
     }
 
     fn quantity(&mut self, node: &Node, field: &str) -> Option<Quantity> {
-        let parsed = quantity::parse(node.str(field), &|arm, metric| self.term(arm, metric));
+        let parsed = quantity::parse(node.str(field), &|arm, metric| self.look_up(arm, metric));
         let node = node.get(field);
         parsed.map_err(|what| self.fault(node, format!("`{field}` cannot be read"), what)).ok()
     }
@@ -243,8 +244,9 @@ impl Reader<'_> {
         None
     }
 
-    /// The reading behind `ARM:METRIC`, where METRIC is a name of the claim's own or that of a metric.
-    fn term(&self, arm: &str, metric: &str) -> Result<Term, String> {
+    /// The reading behind `ARM:METRIC`, where METRIC is a name of the claim's own or that of a metric. Of a metric of all
+    /// held-out sets each is read, and the mean taken.
+    fn look_up(&self, arm: &str, metric: &str) -> Result<Quantity, String> {
         let Some(recipe) = self.arms.get(arm) else {
             let names: Vec<&str> = self.order.iter().map(String::as_str).collect();
             let near = did_you_mean(arm, &names);
@@ -264,14 +266,34 @@ impl Reader<'_> {
                 ));
             }
         };
-        let known = Metric::of(name, recipe)?;
-        if !known.is_curve() && reading != Reading::Final {
-            return Err(format!(
-                "`{name}` is one number, not a curve: nothing of it can be read but `final`"
-            ));
+        let names = expand(name, recipe)?;
+        let share = 1.0 / names.len().max(1) as f64;
+        let mut parts = Vec::new();
+        for name in names {
+            if !Metric::of(&name, recipe)?.is_curve() && reading != Reading::Final {
+                return Err(format!(
+                    "`{name}` is one number, not a curve: nothing of it can be read but `final`"
+                ));
+            }
+            parts.push((share, Quantity::read(arm, &name, reading)));
         }
-        Ok(Term { arm: arm.to_owned(), metric: name.to_owned(), reading })
+        Ok(match parts.pop() {
+            Some((_, one)) if parts.is_empty() => one,
+            last => Quantity::Sum(parts.into_iter().chain(last).collect()),
+        })
     }
+}
+
+/// The metrics that `name` stands for: one, or with `*` for a held-out set one of each set of the stage.
+fn expand(name: &str, recipe: &Resolved) -> Result<Vec<String>, String> {
+    let Some((before, after)) = name.split_once('*') else { return Ok(vec![name.to_owned()]) };
+    let sets = Metric::sets(before.split('/').next().unwrap_or_default(), recipe)?;
+    if !before.ends_with('/') || !after.starts_with('/') || after.contains('*') || sets.is_empty() {
+        return Err(format!(
+            "`*` stands for every held-out set of a stage, as in main/*/loss; not in `{name}`"
+        ));
+    }
+    Ok(sets.into_iter().map(|set| format!("{before}{set}{after}")).collect())
 }
 
 fn metric_name(node: &Node) -> &str {

@@ -33,8 +33,8 @@ pub struct Decoded {
 /// # Errors
 /// What the generator says.
 pub fn run(model: &Model, rows: usize, times: u64) -> Result<Decoded> {
-    let prompts = prompts(model.shape().vocab, rows, PROMPT);
-    let mut generator = Generator::new(model.shape());
+    let prompts = prompts(model.shape()?.vocab, rows, PROMPT);
+    let mut generator = Generator::new(model.shape()?);
     let stops = Stops { ids: &[], strings: &[], text: &|_| String::new() };
     let mut decoded = Decoded { seconds: Vec::new(), first: 0.0 };
     for time in 0..times {

@@ -20,7 +20,7 @@ pub fn model(size: Size, folder: Option<&Path>) -> Result<Model> {
     let Some(folder) = folder else { return made(size, &device) };
     let within = |e: Error| e.within(folder.display().to_string());
     let model = Model::read(&Lying(folder), &device, Hold::Full).map_err(within)?;
-    let (found, want) = (model.shape(), size.shape());
+    let (found, want) = (model.shape()?, size.shape());
     if *found != (regimen_kernels::Shape { max_positions: found.max_positions, ..want.clone() })
         || found.max_positions <= size.context()
     {
@@ -45,7 +45,7 @@ fn made(size: Size, device: &Device) -> Result<Model> {
     weights::fill(net.params_mut(), layers);
     // nothing is ever read or written as text here; any tokenizer that fits will do
     let tokenizer = Tokenizer::char("0123456789+=", Unknown::Refuse)?;
-    Ok(Model::new(net, tokenizer))
+    Ok(Model::new(net, Some(tokenizer)))
 }
 
 /// A folder of the peers' scripts.

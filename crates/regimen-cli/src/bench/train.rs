@@ -23,6 +23,7 @@ use regimen_kit::advantage::GroupRelative;
 use regimen_kit::objective::{CrossEntropy, Dpo, Grpo, Loss, Ratio};
 use regimen_kit::optimizer::AdamW;
 use regimen_kit::schedule::{Shape, Shaped, Warmup};
+use regimen_kit::update::Plain;
 
 use super::Size;
 use super::additions::{self, Additions, Exact};
@@ -96,7 +97,7 @@ const BARE: &str = "{% for message in messages %}{{ message.content }}{% endfor 
 impl Training {
     fn stage(self, size: Size, mut model: Model, steps: u64) -> Result<Stage> {
         let key = Key::new(0).child("bench");
-        let context = model.shape().max_positions;
+        let context = model.shape()?.max_positions;
         let (feed, objective): (_, Box<dyn Objective>) = match self {
             Self::Next => {
                 let supply = supply(Arc::new(Documents(size)), key)?;
@@ -116,7 +117,7 @@ impl Training {
                 (Feed::Data(Box::new(feed)), Box::new(objective))
             }
             Self::Asked => {
-                model.tokenizer = additions::tokenizer()?;
+                model = Model::new(model.net, Some(additions::tokenizer()?));
                 let feed = asked(supply(Arc::new(Additions::Asked), key)?, &model)?;
                 let objective = Grpo { clip: 0.2, clip_high: 0.2, ratio: Ratio::Token };
                 (Feed::Rollout(Box::new(feed)), Box::new(objective))
@@ -139,11 +140,18 @@ impl Training {
             id: size.name().to_owned(),
             key,
             total: steps,
-            generator: Generator::new(model.shape()),
-            micro_batch_tokens: micro_batch_tokens(model.shape()),
+            generator: Some(Generator::new(model.shape()?)),
+            micro_batch_tokens: micro_batch_tokens(model.net.arch()),
             policy: model,
             casts,
-            streams: vec![Stream { name: "text".to_owned(), weight: 1.0, feed, objectives: vec![objective] }],
+            streams: vec![Stream {
+                name: "text".to_owned(),
+                weight: 1.0,
+                feed,
+                objectives: vec![objective],
+                placing: None,
+            }],
+            update: Box::new(Plain),
             optimizer: Box::new(optimizer),
             schedule: Box::new(Shaped { warmup: Warmup::Steps(0), floor: 0.0, shape: Shape::Constant }),
             lr,
@@ -183,7 +191,7 @@ fn asked(supply: Supply, model: &Model) -> Result<RolloutFeed> {
     let reward = WeightedReward { name: "exact".to_owned(), weight: 1.0, reward: Box::new(Exact) };
     Ok(RolloutFeed::new(
         supply,
-        ChatTemplate::new(BARE, &model.tokenizer)?,
+        ChatTemplate::new(BARE, model.tokenizer()?)?,
         Box::new(SingleTurn(settings)),
         vec![reward],
         Box::new(GroupRelative { std: true, filter: false }),

@@ -1,5 +1,7 @@
 //! Memory, work and time of a stage, from its shapes: pure arithmetic.
 
+use regimen_nn::Arch;
+
 use super::load::{Load, Work};
 
 /// What takes memory at the stage's fullest moment, in bytes.
@@ -76,8 +78,7 @@ pub fn memory(load: &Load) -> Memory {
         // weights and moments, as they are and as bytes of a file
         memory.checkpoint = weights + 4 * trained;
     }
-    if load.decodes() || load.replies {
-        let shape = &load.shape;
+    if let Some(shape) = load.arch.decoder().filter(|_| load.decodes() || load.replies) {
         let row = 2 * shape.layers * shape.kv_heads * shape.head_dim;
         // a decoder of its own, with the head packed and the embedding as it is
         memory.cache = weights + head(load) + F32 * (load.slots * load.longest * row) as u64;
@@ -92,8 +93,8 @@ pub fn memory(load: &Load) -> Memory {
 /// are shared; then the largest tensor twice in f32.
 fn reading(load: &Load) -> u64 {
     let (file, weights) = (F32 * load.parameters(), load.weight_bytes());
-    let largest = F32 * (load.shape.vocab * load.shape.width) as u64;
-    match (load.half, load.shape.lora.is_some()) {
+    let largest = F32 * load.embedding();
+    match (load.half, load.adapted()) {
         (true, _) => file + weights + 2 * largest,
         (false, true) => file + 2 * weights,
         (false, false) => file + weights,
@@ -105,7 +106,14 @@ fn reading(load: &Load) -> u64 {
 /// residual stream are whole, those inside a layer belong to a chunk of the tokens. Of the logits up to 32 MiB are kept,
 /// with their gradients. Packed matrices: the head for either direction, and one layer.
 fn activations(load: &Load) -> u64 {
-    let s = &load.shape;
+    let s = match &load.arch {
+        Arch::Decoder(shape) => shape,
+        // behind the input and each layer, and the gradient of each
+        Arch::Mlp(mlp) => {
+            let row: usize = mlp.chain().sizes.iter().sum();
+            return F32 * load.pass_tokens() * (2 * mlp.paths * row) as u64;
+        }
+    };
     let raw = if s.qk_norm { s.q_width() + s.kv_width() } else { 0 };
     let inside = s.width + s.qkv_width() + raw + s.q_width() + s.heads + s.inner_width();
     let layers = if load.checkpointing { 1 } else { s.layers };
@@ -121,7 +129,7 @@ const CHUNK_TOKENS: u64 = 512;
 
 /// Bytes of the matrices that a training pass has packed: the head for either direction, and one layer, which is widened.
 fn packed(load: &Load) -> u64 {
-    let s = &load.shape;
+    let Some(s) = load.arch.decoder() else { return 0 };
     let layer = s.width * (s.qkv_width() + s.q_width() + s.inner_width() + s.ffn);
     2 * head(load) + F32 * layer as u64
 }
@@ -129,15 +137,14 @@ fn packed(load: &Load) -> u64 {
 /// Bytes of the packed head.
 fn head(load: &Load) -> u64 {
     let bytes = if load.half { F32 / 2 } else { F32 };
-    bytes * (load.shape.vocab * load.shape.width) as u64
+    bytes * load.embedding()
 }
 
 /// Floating-point operations of the whole stage: 4 a parameter and trained token, 2 more for one that trains, 2 a parameter
 /// and token that is only read or written, and what attention adds.
 pub fn flops(load: &Load) -> Work<f64> {
     let parameters = load.parameters() as f64;
-    let shape = &load.shape;
-    let inner = (shape.layers * shape.heads * shape.head_dim) as f64;
+    let inner = load.arch.decoder().map_or(0, |shape| shape.layers * shape.heads * shape.head_dim) as f64;
     // scores and values over half of the row on average, 2 operations each
     let attention = 2.0 * inner * load.mean_length;
     let casts = load.casts as f64 * 2.0;
@@ -176,7 +183,8 @@ mod tests {
         load.work.generated = 1000.0;
         (load.slots, load.longest) = (64, 100);
         let m = memory(&load);
-        let (row, rows) = (2 * load.shape.layers * load.shape.kv_heads * load.shape.head_dim, 64 * 100);
+        let shape = load.arch.decoder().expect("a decoder");
+        let (row, rows) = (2 * shape.layers * shape.kv_heads * shape.head_dim, 64 * 100);
         let head = head(&load);
         assert_eq!((m.casts, m.cache), (weights + head, weights + head + (4 * rows * row) as u64));
         assert_eq!(m.total(), m.parts().map(|p| p.bytes).sum::<u64>());
@@ -187,7 +195,8 @@ mod tests {
         let still = |load: Load| memory(&Load { loaded: true, steps: 0, slots: 0, ..load });
         let weights = 4 * load().parameters();
         assert_eq!(still(load()).total(), weights + still(load()).rest.max(weights));
-        let large = Load { shape: Shape { vocab: 1 << 18, width: 960, ..load().shape }, ..load() };
+        let small = load().arch.decoder().cloned().expect("a decoder");
+        let large = Load { arch: Arch::Decoder(Shape { vocab: 1 << 18, width: 960, ..small }), ..load() };
         let (file, head) = (4 * large.parameters(), 4 * (960 << 18));
         assert_eq!(still(large.clone()).total(), 2 * file);
         let half = Load { half: true, ..large };

@@ -7,7 +7,7 @@ use regimen_base::{Result, Split};
 use regimen_core::Clamps;
 use regimen_core::build::{Builder, micro_batch_tokens};
 use regimen_core::evaluate::Set;
-use regimen_core::model::{ADAPTER_CONFIG, Folder, Model, Outline};
+use regimen_core::model::{ADAPTER_CONFIG, Folder, Model, Outline, Written};
 use regimen_core::registry::{BuildCx, Registry, build};
 use regimen_core::run::{Disk, Origin};
 use regimen_core::stage::Feed;
@@ -114,16 +114,21 @@ impl Known<'_> {
         if node.kind() == "train" {
             // adapters do not change what a net computes, only what trains
             let with = self.builder.adapted(node, tiny(&outline, self.builder.device, None)?)?;
-            let own = with.shape().lora;
-            // adapters that it has already are merged into f32
-            half = half.filter(|_| own.is_none() || !adapted);
-            adapted |= own.is_some();
-            outline.shape.lora = own.or(outline.shape.lora);
+            if let (Outline::Decoder(written), Ok(with)) = (&mut outline, with.shape()) {
+                // adapters that it has already are merged into f32
+                half = half.filter(|_| with.lora.is_none() || !adapted);
+                adapted |= with.lora.is_some();
+                written.shape.lora = with.lora.or(written.shape.lora);
+            }
         }
         for (_, from) in &plan.casts {
             self.start(from)?;
         }
-        Taps::new(Clamps::of(node).all()).check(&outline.shape).map_err(|e| e.within(node.origin()))?;
+        let clamps = Clamps::of(node);
+        if !clamps.is_empty() {
+            let shape = &outline.decoder()?.shape;
+            Taps::new(clamps.all()).check(shape).map_err(|e| e.within(node.origin()))?;
+        }
         self.ends.insert(plan.id.clone(), Begun { outline: outline.clone(), half, adapted });
         let load = if node.kind() == "eval" {
             Self::idle(plan, &outline)
@@ -135,7 +140,7 @@ impl Known<'_> {
         let eval = if node.kind() == "eval" { Some(node.table("eval")) } else { node.opt_table("eval") };
         written_and_empty(node, eval);
         if let Some(eval) = eval {
-            let evaluation = self.builder.evaluation(eval, &outline.tokenizer, &outline.shape)?;
+            let evaluation = self.builder.evaluation(eval, outline.speech(), &outline.arch())?;
             load.replies = evaluation.sets.iter().any(draws_replies);
             self.held_out.extend(evaluation.sets.into_iter().map(|set| set.source));
         }
@@ -143,21 +148,23 @@ impl Known<'_> {
     }
 
     fn idle(plan: &StagePlan, outline: &Outline) -> Load {
+        let arch = outline.arch();
+        let decoder = arch.decoder();
         Load {
             stage: plan.id.clone(),
-            shape: outline.shape.clone(),
+            slots: decoder.map_or(0, |_| SLOTS),
+            longest: decoder.map_or(0, |shape| shape.max_positions.min(REPLY)),
+            micro_batch_tokens: micro_batch_tokens(&arch),
+            arch,
             half: false,
             steps: 0,
             work: Work::default(),
             step_tokens: 0.0,
-            micro_batch_tokens: micro_batch_tokens(&outline.shape),
             checkpointing: false,
             mean_length: 0.0,
             loaded: !matches!(plan.from, Start::Model),
             replies: false,
             casts: 0,
-            slots: SLOTS,
-            longest: outline.shape.max_positions.min(REPLY),
             data_bytes: 0,
         }
     }
@@ -191,7 +198,7 @@ impl Known<'_> {
             longest: 0,
             micro_batch_tokens: node
                 .opt_usize("micro-batch-tokens")
-                .unwrap_or_else(|| micro_batch_tokens(&outline.shape)),
+                .unwrap_or_else(|| micro_batch_tokens(&outline.arch())),
             checkpointing: node.opt_bool("gradient-checkpointing").unwrap_or(false),
             data_bytes: data_bytes(node)? + ROW_BYTES * rows_of(&stage),
             ..Self::idle(plan, outline)
@@ -240,16 +247,22 @@ impl Known<'_> {
     }
 
     fn fresh(&self, node: &Node) -> Result<Begun> {
+        let begun = |outline| Begun { outline, half: None, adapted: false };
+        let arch = build(&self.builder.registry.arch, node, &BuildCx::default())?;
+        if !arch.reads_tokens() {
+            return Ok(begun(Outline::Numbers(arch.arch(0))));
+        }
         let made = self.resolved.root().table("tokenizer");
         let learned =
             (self.depth == Depth::Quick && declares(made, "vocab-size")).then(|| made.usize("vocab-size"));
         let tokenizer = if learned.is_some() { Tokenizer::byte()? } else { self.builder.tokenizer()? };
         let vocab = learned.unwrap_or(tokenizer.vocab_size());
-        let arch = build(&self.builder.registry.arch, node, &BuildCx::default())?;
-        let shape = arch.shape(vocab);
+        let Arch::Decoder(shape) = arch.arch(vocab) else {
+            return Err(node.error("a net that reads tokens is a decoder"));
+        };
         shape.check().map_err(|why| node.error(why))?;
         let family = Family::of(&shape);
-        Ok(Begun { outline: Outline { shape, tokenizer, family }, half: None, adapted: false })
+        Ok(begun(Outline::Decoder(Box::new(Written { shape, tokenizer, family }))))
     }
 }
 
@@ -288,10 +301,13 @@ fn draws_replies(set: &Set) -> bool {
     set.source.len(Split::Eval) != Some(0) && first().is_some_and(judged)
 }
 
-/// A net that reads and writes the same tokens, and is as small as can be.
+/// A net that reads and writes the same tokens, and is as small as can be. A net of numbers is small as it is.
 fn tiny(outline: &Outline, device: &Device, half: Option<Half>) -> Result<Model> {
+    let Outline::Decoder(written) = outline else {
+        return Ok(Model::new(build_in(&outline.arch(), device, None)?, None));
+    };
     let shape = Shape {
-        vocab: outline.tokenizer.vocab_size(),
+        vocab: written.tokenizer.vocab_size(),
         width: 8,
         layers: 1,
         heads: 1,
@@ -301,8 +317,8 @@ fn tiny(outline: &Outline, device: &Device, half: Option<Half>) -> Result<Model>
         tied: true,
         positions: Positions::rotary(1e4),
         lora: None,
-        ..outline.shape.clone()
+        ..written.shape.clone()
     };
     let net = build_in(&Arch::Decoder(shape), device, half)?;
-    Ok(Model::new(net, outline.tokenizer.clone()))
+    Ok(Model::new(net, Some(written.tokenizer.clone())))
 }

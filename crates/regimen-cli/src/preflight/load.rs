@@ -1,7 +1,7 @@
 //! A stage as the estimates see it.
 
-use regimen_kernels::{Layout, can_be_half};
-use regimen_nn::Shape;
+use regimen_kernels::can_be_half;
+use regimen_nn::{Arch, Shape};
 
 /// Tokens of each kind over a whole stage, or what they cost.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Load {
     /// The stage's id.
     pub stage: String,
     /// The net.
-    pub shape: Shape,
+    pub arch: Arch,
     /// Whether matrices are held in 16 bits.
     pub half: bool,
     /// Optimiser steps; 0 where nothing is trained.
@@ -50,20 +50,32 @@ pub struct Load {
 impl Load {
     /// How many parameters the net has.
     pub fn parameters(&self) -> u64 {
-        Layout::new(&self.shape).len() as u64
+        self.arch.layout().len() as u64
     }
 
     /// Bytes of its weights.
     pub fn weight_bytes(&self) -> u64 {
         let bytes = |path: &str, shape: &[usize]| if self.half && can_be_half(path, shape) { 2 } else { 4 };
-        let entries = Layout::new(&self.shape).entries;
-        entries.iter().map(|e| bytes(&e.path, &e.shape) * e.len() as u64).sum()
+        let layout = self.arch.layout();
+        layout.entries().iter().map(|e| bytes(&e.path, &e.shape) * e.range.len() as u64).sum()
+    }
+
+    /// Numbers of its embedding.
+    pub fn embedding(&self) -> u64 {
+        self.arch.decoder().map_or(0, |shape| (shape.vocab * shape.width) as u64)
+    }
+
+    /// Whether it has adapters.
+    pub fn adapted(&self) -> bool {
+        self.arch.decoder().is_some_and(|shape| shape.lora.is_some())
     }
 
     /// How many of them train: all, or the adapters.
     pub fn trained(&self) -> u64 {
-        let base = Layout::new(&Shape { lora: None, ..self.shape.clone() }).len() as u64;
-        if self.shape.lora.is_some() { self.parameters() - base } else { base }
+        let Some(shape) = self.arch.decoder().filter(|shape| shape.lora.is_some()) else {
+            return self.parameters();
+        };
+        self.parameters() - Arch::Decoder(Shape { lora: None, ..shape.clone() }).layout().len() as u64
     }
 
     /// Whether the policy writes.
@@ -107,7 +119,7 @@ pub mod tests {
         };
         Load {
             stage: "a".to_owned(),
-            shape,
+            arch: Arch::Decoder(shape),
             half: false,
             steps: 100,
             work: Work { trained: 100.0 * 4000.0, generated: 0.0 },

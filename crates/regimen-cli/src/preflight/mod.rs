@@ -38,10 +38,7 @@ pub fn must_fit(loads: &[Load], room: Room) -> Result<()> {
     );
     let remedy = if let Some(way) = smaller(load, total) {
         way
-    } else if load.loaded
-        && load.shape.lora.is_some()
-        && memory(&Load { half: true, ..load.clone() }).total() <= total
-    {
+    } else if load.loaded && load.adapted() && memory(&Load { half: true, ..load.clone() }).total() <= total {
         "set `model.dtype = \"bf16\"`: then it fits; what does not train is rounded to 16 bits".to_owned()
     } else if need.activations > need.total() / 2 {
         format!("set a smaller `micro-batch-tokens` (now {}); results stay the same", load.micro_batch_tokens)
@@ -125,8 +122,9 @@ mod tests {
     fn sixteen_bits_are_a_way_beside_adapters() {
         let targets = regimen_nn::Targets::default();
         let lora = regimen_nn::Lora { rank: 8, alpha: 8.0, rslora: false, dropout: 0.0, targets };
-        let shape = regimen_nn::Shape { lora: Some(lora), width: 960, ..small().shape };
-        let full = Load { loaded: true, step_tokens: 1.0, shape, ..small() };
+        let shape = small().arch.decoder().cloned().expect("a decoder");
+        let arch = regimen_nn::Arch::Decoder(regimen_nn::Shape { lora: Some(lora), width: 960, ..shape });
+        let full = Load { loaded: true, step_tokens: 1.0, arch, ..small() };
         let total = memory(&Load { half: true, ..full.clone() }).total();
         let told = must_fit(&[full], Room { total: Some(total), free: None }).expect_err("f32 is larger");
         assert!(told.remedy.is_some_and(|r| r.contains("model.dtype = \"bf16\"")));

@@ -47,7 +47,7 @@ pub(super) fn rollout_step(feed: &mut RolloutFeed, outline: &Outline, load: &mut
     }
     let prompt = f64::from(lengths as u32) / f64::from(seen.max(1));
     let rows = (feed.batch * settings.size) as f64;
-    let context = outline.shape.max_positions;
+    let context = outline.decoder()?.shape.max_positions;
     load.longest = load.longest.max((longest + settings.max_new).min(context));
     load.slots = load.slots.max((feed.batch * settings.size).min(SLOTS));
     let most = (settings.max_new as f64).min((context as f64 - prompt).max(0.0));

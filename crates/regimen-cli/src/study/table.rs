@@ -146,6 +146,7 @@ fn score_of(result: &SetResult, score: Score) -> Option<f64> {
         Score::BitsPerByte => result.bits_per_byte,
         Score::ReplyTokens => result.reply_tokens,
         Score::Preferred => result.preferred.as_ref().map(Tally::mean),
+        Score::Gain => result.gain,
     }
 }
 

@@ -43,7 +43,7 @@ impl Args {
         let sampling = self.options.sampling(TEMPERATURE)?;
         let target = self.named.find()?;
         let model = target.model(&Device::cpu())?;
-        let template = ChatTemplate::of(&model.tokenizer)?;
+        let template = ChatTemplate::of(model.tokenizer()?)?;
         let writer = Writer::new(model, Some(&template))?;
         let by_hand = io::stdin().is_terminal();
         if by_hand {
@@ -152,7 +152,7 @@ impl Session {
         self.turn += 1;
         let max_new = self.options.max_new(self.writer.context());
         let request = Request { prompt, sampling: self.sampling, max_new, key };
-        let tokenizer = self.writer.model.tokenizer.clone();
+        let tokenizer = self.writer.model.tokenizer()?.clone();
         let mut out = out::open();
         let mut live = Live::new(&tokenizer, &self.options.stop, &mut out);
         let speaking = Arc::clone(&self.speaking);

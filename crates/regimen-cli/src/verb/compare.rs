@@ -175,6 +175,7 @@ fn metrics(run: &RunDir) -> Result<BTreeMap<String, f64>> {
             put("exact_match", result.replies.map(|t| t.mean()));
             put("loss", result.loss);
             put("bits_per_byte", result.bits_per_byte);
+            put("gain", result.gain);
         }
         if let Some(last) = stage
             .read_metrics()?

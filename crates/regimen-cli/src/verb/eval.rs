@@ -52,14 +52,14 @@ impl Args {
         let mut model = target.model(&device)?;
         let registry = regimen_papers::registry();
         let builder = Builder { registry: &registry, files: &Disk, device: &device, resolved: &resolved };
-        let mut evaluation = builder.evaluation(eval, &model.tokenizer, model.shape())?;
+        let mut evaluation = builder.evaluation(eval, model.speech(), model.net.arch())?;
         evaluation.n = self.n.unwrap_or(evaluation.n);
         for (set, data) in evaluation.sets.iter_mut().zip(&self.data).filter(|(_, data)| is_path(data)) {
             set.name.clone_from(data);
         }
-        let mut generator = Generator::new(model.shape());
-        let mut subject =
-            Subject { model: &mut model, generator: &mut generator, version: 0, clamps: &[], go: &|| true };
+        let mut generator = model.net.arch().decoder().map(Generator::new);
+        let generator = generator.as_mut();
+        let mut subject = Subject { model: &mut model, generator, version: 0, clamps: &[], go: &|| true };
         let results = evaluation.run(&mut subject)?.unwrap_or_default();
         must_have_items(&results)?;
         let mut out = out::open();

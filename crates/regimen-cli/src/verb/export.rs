@@ -71,12 +71,12 @@ impl Args {
 
 /// The adapters alone, for a model whose projections are called what PEFT expects.
 fn peft(model: &Model) -> Result<Vec<(String, Vec<u8>)>> {
-    if model.shape().lora.is_none() {
+    if model.shape()?.lora.is_none() {
         return Err(Error::usage("the model has no adapters, which is all that PEFT keeps")
             .remedy("export --to hf, or train with `lora = { r = 16 }` in the stage"));
     }
-    if !model.family.is_llama_like(model.shape()) {
-        let class = model.family.class;
+    if !model.language()?.family.is_llama_like(model.shape()?) {
+        let class = model.language()?.family.class;
         return Err(Error::usage(format!(
             "{class} keeps queries, keys and values in one projection, these adapters do not"
         ))
@@ -147,7 +147,7 @@ fn size(path: &Path) -> u64 {
 
 /// Logits of a fixed row of tokens that runs through the whole vocabulary.
 pub(super) fn logits(model: &mut Model) -> Result<Vec<f32>> {
-    let (vocab, context) = (model.shape().vocab, model.shape().max_positions);
+    let (vocab, context) = (model.shape()?.vocab, model.shape()?.max_positions);
     let length = context.min(32);
     let ids: Vec<u32> = (0..length).map(|i| ((i * 7919 + 13) % vocab) as u32).collect();
     let picks: Vec<Pick> = (0..length as u32).map(|position| Pick { position, target: 0 }).collect();

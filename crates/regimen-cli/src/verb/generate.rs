@@ -51,9 +51,9 @@ impl Args {
         let target = self.named.find()?;
         let talks = self.chat || (!self.raw && target.talks());
         let model = target.model(&Device::cpu())?;
-        let template = if talks { Some(ChatTemplate::of(&model.tokenizer)?) } else { None };
+        let template = if talks { Some(ChatTemplate::of(model.tokenizer()?)?) } else { None };
         let prompts = self.prompts()?;
-        let tokenizer = model.tokenizer.clone();
+        let tokenizer = model.tokenizer()?.clone();
         let ids: Vec<Vec<u32>> =
             prompts.iter().map(|p| tokens(p, template.as_ref(), &tokenizer)).collect::<Result<_>>()?;
         let mut writer = Writer::new(model, template.as_ref())?;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use regimen_base::{Error, Exit, Result};
-use regimen_core::model::{Folder, Outline};
+use regimen_core::model::{Folder, Outline, Written};
 use regimen_core::run::digest;
 use regimen_nn::gguf::Gguf;
 use regimen_nn::hf::{Found, TensorFile};
+use regimen_nn::{Arch, Elementwise};
 use serde_json::{Value, json};
 
 use crate::failure::{Outcome, Stop};
@@ -139,7 +140,39 @@ fn about(target: &Target, weights: &Weights, tensors: &[Tensor]) -> Result<Strin
     } else {
         lines.push(("digests", "none: it was not written by regimen".to_owned()));
     }
-    let Outline { shape, tokenizer, family } = target.outline()?;
+    lines.extend(architecture(&target.outline()?));
+    lines.push((
+        "weights",
+        format!(
+            "{} numbers in {}, {}",
+            number::count(len as f64),
+            number::plural(tensors.len(), "tensor"),
+            number::bytes(weights.iter().map(|(_, bytes)| bytes.len() as f64).sum())
+        ),
+    ));
+    lines.push(("norm", format!("{norm:.4}")));
+    lines.push(("not finite", if broken == 0 { "none".to_owned() } else { broken.to_string() }));
+    lines.extend(weights.iter().map(|(name, bytes)| ("digest", format!("{name} {}", digest(bytes)))));
+    let lines: Vec<String> = lines.into_iter().map(|(name, value)| format!("{name:<11} {value}")).collect();
+    Ok(lines.join("\n") + "\n\n")
+}
+
+/// What the net is.
+fn architecture(outline: &Outline) -> Vec<(&'static str, String)> {
+    match outline {
+        Outline::Decoder(written) => decoder(written),
+        Outline::Numbers(Arch::Mlp(mlp)) => {
+            let sizes: Vec<String> = mlp.chain().sizes.iter().map(usize::to_string).collect();
+            let between = if mlp.between == Elementwise::Relu { "ReLU" } else { "nothing" };
+            let paths = number::plural(mlp.paths, "path");
+            vec![("net", format!("{paths} of dense layers {} with {between} between", sizes.join("-")))]
+        }
+        Outline::Numbers(Arch::Decoder(_)) => Vec::new(),
+    }
+}
+
+fn decoder(Written { shape, tokenizer, family }: &Written) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
     lines.push(("family", family.class.to_owned()));
     lines.push((
         "decoder",
@@ -157,20 +190,7 @@ fn about(target: &Target, weights: &Weights, tensors: &[Tensor]) -> Result<Strin
     ));
     let template = if tokenizer.chat_template().is_some() { "with" } else { "without" };
     lines.push(("tokenizer", format!("{} tokens, {template} a chat template", tokenizer.vocab_size())));
-    lines.push((
-        "weights",
-        format!(
-            "{} numbers in {}, {}",
-            number::count(len as f64),
-            number::plural(tensors.len(), "tensor"),
-            number::bytes(weights.iter().map(|(_, bytes)| bytes.len() as f64).sum())
-        ),
-    ));
-    lines.push(("norm", format!("{norm:.4}")));
-    lines.push(("not finite", if broken == 0 { "none".to_owned() } else { broken.to_string() }));
-    lines.extend(weights.iter().map(|(name, bytes)| ("digest", format!("{name} {}", digest(bytes)))));
-    let lines: Vec<String> = lines.into_iter().map(|(name, value)| format!("{name:<11} {value}")).collect();
-    Ok(lines.join("\n") + "\n\n")
+    lines
 }
 
 fn table(tensors: &[Tensor]) -> String {

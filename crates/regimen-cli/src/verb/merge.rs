@@ -26,7 +26,7 @@ impl Args {
     pub fn go(self) -> Outcome {
         free(&self.out)?;
         let mut model = self.named.find()?.model(&Device::cpu())?;
-        if model.shape().lora.is_none() {
+        if model.shape()?.lora.is_none() {
             return Err(Error::usage("the model has no adapters to merge")
                 .remedy("`regimen export --to hf` writes a model as it is")
                 .into());

@@ -74,6 +74,8 @@ fn within(option: &str, value: f32, least: f32, most: f32) -> Result<()> {
 pub struct Writer {
     /// The model.
     pub model: Model,
+    tokenizer: Tokenizer,
+    context: usize,
     generator: Generator,
     stop_ids: Vec<u32>,
 }
@@ -81,16 +83,18 @@ pub struct Writer {
 impl Writer {
     /// For replies in conversations (`template`), or for text.
     pub fn new(model: Model, template: Option<&ChatTemplate>) -> Result<Self> {
+        let (tokenizer, shape) = (model.tokenizer()?.clone(), model.shape()?);
         let stop_ids = match template {
             Some(template) => template.stops()?,
-            None => model.tokenizer.eos().into_iter().collect(),
+            None => tokenizer.eos().into_iter().collect(),
         };
-        Ok(Self { generator: Generator::new(model.shape()), model, stop_ids })
+        let (generator, context) = (Generator::new(shape), shape.max_positions);
+        Ok(Self { model, tokenizer, context, generator, stop_ids })
     }
 
     /// The longest sequence that the model can read.
     pub fn context(&self) -> usize {
-        self.model.shape().max_positions
+        self.context
     }
 
     /// Completes all requests; `on_token` sees every token and may end it early.
@@ -100,7 +104,7 @@ impl Writer {
         strings: &[String],
         on_token: &mut dyn FnMut(usize, u32) -> bool,
     ) -> Result<Vec<Completion>> {
-        let tokenizer = &self.model.tokenizer;
+        let tokenizer = &self.tokenizer;
         let text = |ids: &[u32]| tokenizer.decode(ids, true);
         let stops = Stops { ids: &self.stop_ids, strings, text: &text };
         self.generator.generate(self.model.net.params().weights(), 0, requests, &stops, on_token)
@@ -108,7 +112,7 @@ impl Writer {
 
     /// What a completion says, up to where it was told to stop.
     pub fn text(&self, completion: &Completion, strings: &[String]) -> String {
-        let mut text = self.model.tokenizer.decode(&completion.ids, true);
+        let mut text = self.tokenizer.decode(&completion.ids, true);
         if let Some(at) = first(&text, strings) {
             text.truncate(at);
         }

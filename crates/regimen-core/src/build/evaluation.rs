@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regimen_base::{Key, Result, Split};
 use regimen_data::{ChatTemplate, Source, Tokenizer, Transform};
-use regimen_nn::Shape;
+use regimen_nn::{Arch, Shape};
 use regimen_recipe::Node;
 
 use super::{Builder, micro_batch_tokens};
@@ -15,12 +15,20 @@ use crate::rollout::{Rollout, Settings, SingleTurn};
 impl Builder<'_> {
     /// The sets that an `eval` table names. Its items do not depend on the run's seed, so that runs are compared on
     /// the same questions.
-    pub fn evaluation(&self, eval: &Node, tokenizer: &Tokenizer, shape: &Shape) -> Result<Evaluation> {
+    /// `speech` is what a decoder has; `arch` is the net's.
+    pub fn evaluation(
+        &self,
+        eval: &Node,
+        speech: Option<(&Tokenizer, &Shape)>,
+        arch: &Arch,
+    ) -> Result<Evaluation> {
         let key = Key::new(0).child("eval");
         let sources = self.sources(eval.list("data"), key.child("source"))?;
         let rollout: Box<dyn Rollout> = match eval.opt_table("sampling") {
             Some(node) => build(&self.registry.rollout, node, &BuildCx::default())?,
-            None => Box::new(SingleTurn(Settings::greedy(shape.max_positions))),
+            None => {
+                Box::new(SingleTurn(Settings::greedy(speech.map_or(1, |(_, shape)| shape.max_positions))))
+            }
         };
         let mut probes = Vec::new();
         for node in eval.list("probe") {
@@ -28,12 +36,16 @@ impl Builder<'_> {
         }
         let mut sets = Vec::new();
         for (i, source) in sources.catalogue.sources().iter().enumerate() {
-            let gold = gold_transforms(source.as_ref(), tokenizer, shape.max_positions)?;
+            let gold = match speech {
+                Some((tokenizer, shape)) => gold_transforms(source.as_ref(), tokenizer, shape.max_positions)?,
+                None => Vec::new(),
+            };
             let name = sources.names[i].clone();
             sets.push(Set { name, source: Arc::clone(source), judges: sources.judges.clone(), gold });
         }
         let n = eval.opt_u64("n").unwrap_or(200);
-        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens: micro_batch_tokens(shape), probes })
+        let (micro_batch_tokens, select) = (micro_batch_tokens(arch), eval.opt_usize("select"));
+        Ok(Evaluation { sets, n, rollout, key, micro_batch_tokens, probes, select })
     }
 }
 

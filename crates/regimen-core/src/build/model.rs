@@ -3,7 +3,7 @@
 use regimen_base::{Key, Result};
 use regimen_data::Tokenizer;
 use regimen_nn::hf::{all_names, parse_targets};
-use regimen_nn::{Arch, Half, Init, Lora, build as build_net};
+use regimen_nn::{Half, Lora, build as build_net};
 use regimen_recipe::{Node, Room};
 
 use super::Builder;
@@ -45,13 +45,13 @@ impl Builder<'_> {
     }
 
     /// A net of random weights, as the recipe's `[model]` describes it.
-    pub fn fresh(&self, tokenizer: Tokenizer) -> Result<Model> {
+    pub fn fresh(&self) -> Result<Model> {
         let node = self.resolved.root().table("model");
         let arch = build(&self.registry.arch, node, &BuildCx::default())?;
-        let arch = Arch::Decoder(arch.shape(tokenizer.vocab_size()));
-        let mut net = build_net(&arch, self.device)?;
-        let init = Init { residual: Some(arch.layers()), ..Init::default() };
-        net.params_mut().init(&init, Key::new(self.seed()).child("init"));
+        let tokenizer = arch.reads_tokens().then(|| self.tokenizer()).transpose()?;
+        let mut net =
+            build_net(&arch.arch(tokenizer.as_ref().map_or(0, Tokenizer::vocab_size)), self.device)?;
+        arch.init(net.params_mut(), Key::new(self.seed()).child("init"));
         Ok(Model::new(net, tokenizer))
     }
 
@@ -71,7 +71,7 @@ impl Builder<'_> {
     /// When a target is none of the model's projections.
     pub fn adapted(&self, node: &Node, policy: Model) -> Result<Model> {
         let Some(table) = node.opt_table("lora") else { return Ok(policy) };
-        let shape = policy.shape();
+        let shape = policy.shape()?;
         let targets = parse_targets(&table.strs("targets"), shape).map_err(|name| {
             table
                 .error(format!("the model has no projection `{name}`"))

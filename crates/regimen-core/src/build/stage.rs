@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use regimen_base::{Error, Key, Length, Result, Split};
 use regimen_data::sampler::Mix;
 use regimen_data::{ChatTemplate, Ledger, Sampler, Transform};
-use regimen_nn::{Net, Shape};
+use regimen_nn::{Arch, Net};
 use regimen_recipe::{Node, StagePlan};
 
 use super::{Builder, Sources, unique};
 use crate::clamps::Clamps;
-use crate::feed::{DataFeed, RolloutFeed, Supply};
+use crate::feed::{DataFeed, Memory, Recalled, RolloutFeed, Supply};
 use crate::generate::Generator;
 use crate::knobs::Knobs;
 use crate::model::Model;
@@ -18,7 +18,7 @@ use crate::objective::Weighted;
 use crate::probe::Periods;
 use crate::reduce::Reduce;
 use crate::registry::{BuildCx, build};
-use crate::stage::{Counters, Feed, Stage, Stream};
+use crate::stage::{Counters, Feed, Placing, Stage, Stream};
 
 /// Bytes of activations that a micro-batch may take when the recipe does not say how many tokens it has.
 const ACTIVATION_BYTES: usize = 512 << 20;
@@ -40,10 +40,8 @@ impl Builder<'_> {
         let key = self.stage_key(id);
         let mut policy = policy;
         freeze(node, &mut policy)?;
-        let context = node
-            .opt_usize("context")
-            .unwrap_or(policy.shape().max_positions)
-            .min(policy.shape().max_positions);
+        let longest = policy.net.arch().decoder().map_or(1, |shape| shape.max_positions);
+        let context = node.opt_usize("context").unwrap_or(longest).min(longest);
         let mut streams = Vec::new();
         for (name, stream) in node.map("stream") {
             let stream_key = key.child("stream").child(name);
@@ -68,22 +66,22 @@ impl Builder<'_> {
         for (name, probe) in node.map("probe") {
             probes.push((format!("probe/{name}"), build(&self.registry.probe, probe, &cx)?));
         }
-        if node.table("update").kind() != "plain" {
-            return Err(node.table("update").error("only the update `plain` is built in"));
-        }
+        let mut update = build(&self.registry.update, node.table("update"), &cx)?;
+        update.attach(policy.net.as_ref());
         let mut optimizer = build(&self.registry.optimizer, node.table("optimizer"), &cx)?;
         optimizer.attach(policy.net.params());
         Ok(Stage {
             id: id.to_owned(),
             key,
             total,
-            generator: Generator::new(policy.shape()),
+            generator: policy.net.arch().decoder().map(Generator::new),
             micro_batch_tokens: node
                 .opt_usize("micro-batch-tokens")
-                .unwrap_or_else(|| micro_batch_tokens(policy.shape())),
+                .unwrap_or_else(|| micro_batch_tokens(policy.net.arch())),
             policy,
             casts,
             streams,
+            update,
             optimizer,
             schedule: build(&self.registry.schedule, node.table("schedule"), &cx)?,
             lr: node.f64("lr"),
@@ -108,8 +106,11 @@ impl Builder<'_> {
         context: usize,
     ) -> Result<Stream> {
         let sources = self.sources(node.list("data"), key.child("source"))?;
-        let cx =
-            BuildCx { tokenizer: Some(policy.tokenizer.clone()), context, weights: sources.weights.clone() };
+        let cx = BuildCx {
+            tokenizer: policy.language.as_ref().map(|language| language.tokenizer.clone()),
+            context,
+            weights: sources.weights.clone(),
+        };
         let sampler = self.sampler(node.table("sampler"), &sources, &cx)?;
         if sources.catalogue.total(Split::Train) == Some(0) {
             return Err(Error::data(format!("stream `{name}` has no rows to train on: all are held out"))
@@ -121,10 +122,12 @@ impl Builder<'_> {
         let feed = match node.opt_table("rollout") {
             None => {
                 let transforms = self.transforms(node.list("transform"), &cx)?;
-                Feed::Data(Box::new(DataFeed::new(supply, transforms, batch, context)))
+                let mut feed = DataFeed::new(supply, transforms, batch, context);
+                feed.memory = node.opt_table("memory").map(memory);
+                Feed::Data(Box::new(feed))
             }
             Some(rollout) => {
-                let template = ChatTemplate::of(&policy.tokenizer)?;
+                let template = ChatTemplate::of(policy.tokenizer()?)?;
                 let rollout = build(&self.registry.rollout, rollout, &cx)?;
                 let rewards = self.rewards(node.list("reward"), &cx)?;
                 if rewards.is_empty() {
@@ -158,7 +161,9 @@ impl Builder<'_> {
                     "give rows with `chosen` and `rejected`, and the transforms `chat` and `train-on-reply`",
                 ));
         }
-        Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives })
+        let compare = node.opt_usize("compare-paths").unwrap_or(0);
+        let placing = node.opt_usize("path").map(|path| Placing { path, compare });
+        Ok(Stream { name: name.to_owned(), weight: node.f64("weight"), feed, objectives, placing })
     }
 
     /// The sampler that the stream names. Endless tasks cannot be shuffled: the standard sampler mixes them. (Whether the
@@ -241,6 +246,11 @@ impl Builder<'_> {
     }
 }
 
+fn memory(node: &Node) -> Memory {
+    let goal = if node.str("goal") == "path" { Recalled::Path } else { Recalled::Own };
+    Memory::new(node.usize("size"), node.f64("chance"), node.usize("recall"), goal, node.opt_usize("path"))
+}
+
 /// Takes the parameters that the stage's `freeze` names out of the training.
 fn freeze(stage: &Node, policy: &mut Model) -> Result<()> {
     let params = policy.net.params_mut();
@@ -285,9 +295,14 @@ fn reduce(objective: &Node) -> Reduce {
     }
 }
 
-/// As many tokens as keep a micro-batch's activations near [`ACTIVATION_BYTES`].
-pub fn micro_batch_tokens(shape: &Shape) -> usize {
-    let per_layer = 8 * shape.width + 4 * shape.heads * shape.head_dim + 3 * shape.ffn;
-    let per_token = 4 * shape.layers * per_layer;
+/// As many tokens, or rows, as keep a micro-batch's activations near [`ACTIVATION_BYTES`].
+pub fn micro_batch_tokens(arch: &Arch) -> usize {
+    let per_token = match arch {
+        Arch::Decoder(shape) => {
+            let per_layer = 8 * shape.width + 4 * shape.heads * shape.head_dim + 3 * shape.ffn;
+            4 * shape.layers * per_layer
+        }
+        Arch::Mlp(mlp) => 8 * mlp.paths * mlp.chain().sizes.iter().sum::<usize>(),
+    };
     (ACTIVATION_BYTES / per_token.max(1)).clamp(512, 16_384)
 }

@@ -5,7 +5,7 @@ use regimen_data::{Body, Example, ExampleId, Notes, Token, apply_all};
 
 use super::{Evaluation, Set, SetResult, Subject, Tally};
 use crate::objective::Readings;
-use crate::picks::{Picks, Side, Unit, micro_batches};
+use crate::picks::{Content, Picks, Side, Unit, micro_batches};
 use crate::probe::pass;
 
 /// Sums over the weighted tokens of one document.
@@ -45,10 +45,10 @@ pub(super) fn read(
 
 /// The documents that fit the model; of a preference both sides or none.
 fn units(evaluation: &Evaluation, set: &Set, examples: &[Example], subject: &Subject) -> Result<Vec<Unit>> {
-    let context = subject.model.shape().max_positions;
+    let context = subject.model.shape()?.max_positions;
     let unit = |example: ExampleId, tokens: Vec<Token>, side| Unit {
         example,
-        tokens,
+        content: Content::Tokens(tokens),
         weight: 1.0,
         advantage: None,
         side,
@@ -65,7 +65,7 @@ fn units(evaluation: &Evaluation, set: &Set, examples: &[Example], subject: &Sub
                 ],
                 _ => Vec::new(),
             };
-            if row.iter().all(|u| u.tokens.len() <= context) {
+            if row.iter().all(|u| u.size() <= context) {
                 units.extend(row);
             }
         }
@@ -93,11 +93,12 @@ fn said(
         let model = &mut *subject.model;
         let net = model.net.as_mut();
         let logp = pass(net, &units[range], &picks, subject.clamps, &evaluation.probes, readings)?;
+        let tokenizer = model.tokenizer()?;
         for ((pick, &unit), logp) in picks.picks.iter().zip(&picks.unit).zip(logp) {
             let one = &mut all[first + unit as usize];
             one.logp += f64::from(logp);
             one.tokens += 1.0;
-            one.bytes += u64::from(model.tokenizer.byte_len(pick.target));
+            one.bytes += u64::from(tokenizer.byte_len(pick.target));
         }
     }
     Ok(Some(all))

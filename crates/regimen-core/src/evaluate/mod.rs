@@ -1,6 +1,8 @@
-//! Evaluation on held-out items: exact match by a verifier, loss and bits per byte of gold text, preferences.
+//! Evaluation on held-out items: exact match by a verifier, loss and bits per byte of gold text, preferences, and what
+//! nets of numbers make of classes and values.
 
 mod gold;
+mod numbers;
 mod replies;
 
 use std::collections::BTreeMap;
@@ -64,6 +66,10 @@ pub struct SetResult {
     /// Mean number of tokens that the model drew for a reply; what it was made to begin with does not count.
     #[serde(default)]
     pub reply_tokens: Option<f64>,
+    /// Σ output·wanted / Σ wanted² over wanted values: 1 where a net of numbers gives them all, 0 where it gives nothing
+    /// that has to do with them; `None` for other data.
+    #[serde(default)]
+    pub gain: Option<f64>,
     /// What the probes read of the gold text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub probes: BTreeMap<String, f64>,
@@ -97,6 +103,8 @@ pub struct Evaluation {
     pub micro_batch_tokens: usize,
     /// What else is read of gold text.
     pub probes: Vec<(String, Box<dyn Probe>)>,
+    /// Of a net of several paths the one that says which of those before it answers each row.
+    pub select: Option<usize>,
 }
 
 /// How many replies are kept for reading.
@@ -106,8 +114,8 @@ const SHOWN: usize = 8;
 pub struct Subject<'a> {
     /// The model.
     pub model: &'a mut Model,
-    /// Its decoding engine.
-    pub generator: &'a mut Generator,
+    /// Its decoding engine; a net of numbers has none.
+    pub generator: Option<&'a mut Generator>,
     /// Names the model's weights for the generator.
     pub version: u64,
     /// Activations that are held. Decoding knows nothing of clamps, so that under any no replies are drawn.
@@ -136,6 +144,10 @@ impl Evaluation {
         let examples: Vec<Example> =
             (0..count).map(|i| set.source.get(i, Split::Eval)).collect::<Result<_>>()?;
         let mut result = SetResult { name: set.name.clone(), ..SetResult::default() };
+        if subject.model.language.is_none() {
+            numbers::read(self, examples, subject, &mut result)?;
+            return Ok(result);
+        }
         gold::read(self, set, &examples, subject, &mut result)?;
         // replies that nothing can judge are not drawn
         let asked = examples.iter().all(|e| matches!(e.body, Body::Messages(_)))

@@ -1,6 +1,6 @@
 //! Replies to held-out prompts, judged by their verifiers.
 
-use regimen_base::Result;
+use regimen_base::{Error, Result};
 use regimen_data::task::Parse;
 use regimen_data::{ChatTemplate, Example, Token};
 
@@ -17,18 +17,19 @@ pub(super) fn judge(
     result: &mut SetResult,
 ) -> Result<()> {
     let Subject { model, generator, version, go, .. } = subject;
-    let template = ChatTemplate::of(&model.tokenizer)?;
+    let template = ChatTemplate::of(model.tokenizer()?)?;
     let mut prompts = Vec::new();
     for (i, example) in examples.into_iter().enumerate() {
         let tokens: Vec<Token> = prompt_tokens(&template, &example)?;
         prompts.push(Prompt { example, tokens, key: evaluation.key.child(&set.name).at(i as u64) });
     }
     let mut on_token = |_: usize, _: u32| go();
+    let generator = generator.as_deref_mut();
     let mut decoder = Decoder {
-        generator,
+        generator: generator.ok_or_else(|| Error::failed("a decoder came without its decoding engine"))?,
         weights: model.net.params().weights(),
         version: *version,
-        tokenizer: &model.tokenizer,
+        tokenizer: model.tokenizer()?,
         on_token: &mut on_token,
     };
     let mut all = Tally::default();

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use regimen_base::{Error, Key, Persist, Result, ResultExt, Split, State, StateError};
-use regimen_data::{Body, Example, ExampleId};
+use regimen_data::{Body, Draw, Example, ExampleId, Goal};
 use regimen_data::{Notes, Transform, apply_all};
 
+use super::memory::{Kept, Memory, Recalled};
 use super::supply::Supply;
-use crate::picks::{Side, Unit};
+use crate::picks::{Content, Side, Unit};
 
 /// After so many draws without a single token to learn, the masks are taken to be broken.
 const MOST_EMPTY: usize = 1000;
@@ -31,6 +32,12 @@ pub struct DataFeed {
     waiting: VecDeque<Row>,
     position: u64,
     taken: u64,
+    /// The view of the newest draw.
+    view: u64,
+    /// What is kept of the stream, to be brought back.
+    pub memory: Option<Memory>,
+    /// The examples of the batch that was given last, until the memory has met them.
+    fresh: Vec<(ExampleId, u64)>,
 }
 
 impl DataFeed {
@@ -45,6 +52,9 @@ impl DataFeed {
             waiting: VecDeque::new(),
             position: 0,
             taken: 0,
+            view: 0,
+            memory: None,
+            fresh: Vec::new(),
         }
     }
 
@@ -54,6 +64,7 @@ impl DataFeed {
     /// Unreadable rows, sequences that do not fit, data without anything to learn.
     pub fn next(&mut self, step: u64) -> Result<Vec<Unit>> {
         let mut units = Vec::with_capacity(self.batch);
+        self.fresh.clear();
         let (mut rows, mut empty) = (0, 0);
         while rows < self.batch {
             if self.waiting.is_empty() {
@@ -72,9 +83,40 @@ impl DataFeed {
             if let Some(row) = self.waiting.pop_front() {
                 self.taken += 1;
                 rows += 1;
-                let tokens = row.iter().map(|u| u.tokens.len() as u64).sum();
+                let tokens = row.iter().map(|u| u.size() as u64).sum();
                 self.supply.ledger.record(row[0].example, tokens, step);
+                self.fresh.push((row[0].example, self.view));
                 units.extend(row);
+            }
+        }
+        Ok(units)
+    }
+
+    /// What comes back from the memory beside the batch of `step`, each with the path that is to read it; then the memory
+    /// meets the batch, which `path` reads.
+    ///
+    /// # Errors
+    /// Unreadable rows.
+    pub fn recall(&mut self, step: u64, path: usize) -> Result<Vec<(Unit, usize)>> {
+        let Some(memory) = &self.memory else { return Ok(Vec::new()) };
+        let key = self.supply.key.child("memory").at(step);
+        let (goal, reader) = (memory.goal, memory.path.unwrap_or(path));
+        let mut units = Vec::new();
+        for kept in memory.draw(key.child("recall")) {
+            let mut example = self.supply.catalogue.get(kept.id, Split::Train)?;
+            example.view = kept.view;
+            let draw = Draw { id: kept.id, view: kept.view, weight: 1.0 };
+            let rows = self.rows(example, 1.0, self.supply.view_key(&draw), &mut Notes::default())?;
+            for mut unit in rows.into_iter().flatten() {
+                if let (Recalled::Path, Content::Features(features)) = (goal, &mut unit.content) {
+                    features.goal = Goal::Class(kept.path as u32);
+                }
+                units.push((unit, reader));
+            }
+        }
+        if let Some(memory) = &mut self.memory {
+            for (i, &(id, view)) in self.fresh.iter().enumerate() {
+                memory.meet(Kept { id, view, path }, key.child("meet").at(i as u64));
             }
         }
         Ok(units)
@@ -97,7 +139,7 @@ impl DataFeed {
                 let key = self.supply.key.child("probe").at(i);
                 for row in self.rows(example, 1.0, key, &mut Notes::default())? {
                     rows += 1;
-                    tokens += row.iter().map(|u| u.tokens.len() as u64).sum::<u64>();
+                    tokens += row.iter().map(|u| u.size() as u64).sum::<u64>();
                 }
                 seen += 1;
             }
@@ -128,6 +170,7 @@ impl DataFeed {
         self.position = self.supply.sampler.position();
         self.taken = 0;
         let (draw, example) = self.supply.draw()?;
+        self.view = draw.view;
         let mut notes = std::mem::take(&mut self.notes);
         let rows = self.rows(example, draw.weight, self.supply.view_key(&draw), &mut notes);
         self.notes = notes;
@@ -141,12 +184,14 @@ impl DataFeed {
         let id = example.id;
         let place = || self.supply.catalogue.place(id, Split::Train);
         for example in apply_all(&self.transforms, example, key, notes).within(place)? {
-            let unit = |tokens, side| Unit { example: id, tokens, weight, advantage: None, side };
+            let of = |content, side| Unit { example: id, content, weight, advantage: None, side };
+            let unit = |tokens, side| of(Content::Tokens(tokens), side);
             let row = match example.body {
                 Body::Tokens(tokens) => vec![unit(tokens, None)],
                 Body::Pair { chosen, rejected } => {
                     vec![unit(chosen, Some(Side::Chosen)), unit(rejected, Some(Side::Rejected))]
                 }
+                Body::Features(features) => vec![of(Content::Features(features), None)],
                 _ => return Err(self.without_tokens(id)),
             };
             self.must_fit(&row)?;
@@ -163,18 +208,18 @@ impl DataFeed {
     }
 
     fn must_fit(&self, row: &[Unit]) -> Result<()> {
-        let Some(long) = row.iter().find(|unit| unit.tokens.len() > self.context) else { return Ok(()) };
+        let Some(long) = row.iter().find(|unit| unit.tokens().len() > self.context) else { return Ok(()) };
         let place = self.supply.catalogue.place(long.example, Split::Train);
-        let what = format!("{place} has {} tokens; the context is {}", long.tokens.len(), self.context);
+        let what = format!("{place} has {} tokens; the context is {}", long.tokens().len(), self.context);
         Err(Error::data(what).remedy(
             "add { kind = \"max-length\" } or { kind = \"chunk\" } to the transforms, or raise `max-positions`",
         ))
     }
 }
 
-/// Whether any token of a document carries loss.
+/// Whether anything of a unit carries loss.
 fn learns(unit: &Unit) -> bool {
-    unit.tokens.iter().skip(1).any(|t| t.weight != 0.0)
+    unit.places() > 0
 }
 
 impl Persist for DataFeed {
@@ -187,12 +232,18 @@ impl Persist for DataFeed {
         };
         let mut state = State::new().with("position", position).with("taken", taken);
         state.nest("ledger", self.supply.ledger.save());
+        if let Some(memory) = &self.memory {
+            state.nest("memory", memory.save());
+        }
         state
     }
 
     fn load(&mut self, mut state: State) -> Result<(), StateError> {
         let (position, taken) = (state.take_u64("position")?, state.take_u64("taken")?);
         self.supply.ledger.load(state.take_nested("ledger"))?;
+        if let Some(memory) = &mut self.memory {
+            memory.load(state.take_nested("memory"))?;
+        }
         let key = self.supply.key.child("sampler");
         let wrong = |e: Error| StateError(e.to_string());
         self.supply.sampler.seek(position, &self.supply.catalogue, key).map_err(wrong)?;

@@ -9,7 +9,7 @@ use super::units::{units_from_json, units_to_json};
 use crate::advantage::Advantage;
 use crate::episode::Group;
 use crate::objective::{Reading, Readings};
-use crate::picks::Unit;
+use crate::picks::{Content, Unit};
 use crate::reward::{Scored, Weighted, score_group};
 use crate::rollout::{Decoder, Prompt, Rollout};
 
@@ -118,7 +118,7 @@ impl RolloutFeed {
         let drop = self.rollout.settings().drop_truncated;
         let unit = |(episode, advantage): (&crate::Episode, &Option<f64>)| Unit {
             example: group.example.id,
-            tokens: episode.tokens.clone(),
+            content: Content::Tokens(episode.tokens.clone()),
             weight: 1.0,
             advantage: advantage.filter(|_| !(drop && episode.stop.truncated())).map(|a| a as f32),
             side: None,

@@ -54,7 +54,9 @@ impl Supply {
             .into_iter()
             .next()
             .ok_or_else(|| regimen_base::Error::failed("the sampler drew nothing"))?;
-        Ok((draw, self.catalogue.get(draw.id, Split::Train)?))
+        let mut example = self.catalogue.get(draw.id, Split::Train)?;
+        example.view = draw.view;
+        Ok((draw, example))
     }
 
     /// How often the data has been passed over; `None` for endless tasks.

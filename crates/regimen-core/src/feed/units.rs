@@ -1,11 +1,11 @@
 //! Units as JSON, for the episodes that a checkpoint must keep between two inner steps.
 
 use regimen_base::StateError;
-use regimen_data::{ExampleId, Role, Token};
+use regimen_data::{ExampleId, Features, Role, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::picks::{Side, Unit};
+use crate::picks::{Content, Side, Unit};
 
 #[derive(Serialize, Deserialize)]
 struct Row {
@@ -13,7 +13,10 @@ struct Row {
     weight: f32,
     advantage: Option<f32>,
     side: Option<Side>,
+    #[serde(default)]
     tokens: Vec<(u32, Role, f32, Option<f32>)>,
+    #[serde(default)]
+    features: Option<Features>,
 }
 
 /// Every bit of the units. f32 values pass through JSON's f64 unchanged.
@@ -23,7 +26,11 @@ pub fn units_to_json(units: &[Unit]) -> Value {
         weight: u.weight,
         advantage: u.advantage,
         side: u.side,
-        tokens: u.tokens.iter().map(|t| (t.id, t.role, t.weight, t.logprob)).collect(),
+        tokens: u.tokens().iter().map(|t| (t.id, t.role, t.weight, t.logprob)).collect(),
+        features: match &u.content {
+            Content::Features(features) => Some(features.clone()),
+            Content::Tokens(_) => None,
+        },
     };
     let rows: Vec<Row> = units.iter().map(row).collect();
     serde_json::to_value(rows).expect("rows of numbers and names are always JSON")
@@ -42,7 +49,10 @@ pub fn units_from_json(value: &Value) -> Result<Vec<Unit>, StateError> {
         weight: row.weight,
         advantage: row.advantage,
         side: row.side,
-        tokens: row.tokens.into_iter().map(token).collect(),
+        content: match row.features {
+            Some(features) => Content::Features(features),
+            None => Content::Tokens(row.tokens.into_iter().map(token).collect()),
+        },
     };
     Ok(rows.into_iter().map(unit).collect())
 }
@@ -50,6 +60,7 @@ pub fn units_from_json(value: &Value) -> Result<Vec<Unit>, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regimen_data::Goal;
 
     #[test]
     fn every_bit_survives() {
@@ -57,13 +68,16 @@ mod tests {
         let prompt = Token { id: 3, role: Role::User, weight: 0.0, logprob: None };
         let unit = Unit {
             example: ExampleId { source: 1, index: u64::MAX },
-            tokens: vec![prompt, token],
+            content: Content::Tokens(vec![prompt, token]),
             weight: 1.0,
             advantage: Some(1.0 / 3.0),
             side: Some(Side::Rejected),
         };
-        let text = serde_json::to_string(&units_to_json(std::slice::from_ref(&unit))).expect("JSON");
+        let features = Features { values: vec![0.1, -3.0e-8], goal: Goal::Class(4) };
+        let row = Unit { content: Content::Features(features), side: None, advantage: None, ..unit.clone() };
+        let units = [unit, row];
+        let text = serde_json::to_string(&units_to_json(&units)).expect("JSON");
         let back = units_from_json(&serde_json::from_str(&text).expect("JSON")).expect("units");
-        assert_eq!(back, [unit]);
+        assert_eq!(back, units);
     }
 }

@@ -8,7 +8,7 @@ use regimen_nn::gguf::{self, Gguf, Store, Value};
 use regimen_nn::{Device, Half};
 use serde_json::Value as Json;
 
-use super::{Model, Outline, enough};
+use super::{Language, Model, Outline, Written, enough};
 
 impl Outline {
     /// Architecture and tokenizer of a GGUF file.
@@ -19,7 +19,7 @@ impl Outline {
         let file = Gguf::read(bytes)?;
         let config = gguf::read_config(&file)?;
         let tokenizer = Tokenizer::from_gguf(&vocabulary(&file))?;
-        Self { shape: config.shape, tokenizer, family: config.family }.checked()
+        Written { shape: config.shape, tokenizer, family: config.family }.checked()
     }
 }
 
@@ -29,7 +29,8 @@ impl Model {
     /// # Errors
     /// What is wrong with the file, or not supported.
     pub fn read_gguf(bytes: &[u8], device: &Device, half: Option<Half>) -> Result<Self> {
-        let Outline { shape, tokenizer, family } = Outline::of_gguf(bytes)?;
+        let outline = Outline::of_gguf(bytes)?;
+        let Written { shape, tokenizer, family } = outline.decoder()?.clone();
         let file = Gguf::read(bytes)?;
         let config = gguf::read_config(&file)?;
         // the sizes of tensors of unknown types were not checked
@@ -37,7 +38,7 @@ impl Model {
         let there = known.map(|t| t.shape.iter().product::<usize>()).sum();
         enough(regimen_kernels::Layout::new(&shape).len(), there)?;
         let net = gguf::read_net(&file, &config, device, half)?;
-        Ok(Self { net, tokenizer, family, base: None })
+        Ok(Self { net, language: Some(Language { tokenizer, family, base: None }) })
     }
 
     /// The model without adapters as a GGUF file.
@@ -45,9 +46,10 @@ impl Model {
     /// # Errors
     /// When llama.cpp has no such architecture or tokenizer, or the model has adapters.
     pub fn to_gguf(&self, store: Store) -> Result<Vec<u8>> {
-        let tokenizer =
-            self.tokenizer.to_gguf()?.into_iter().map(|(name, value)| (name, fact(value))).collect();
-        gguf::write(&self.config(), self.net.params(), store, tokenizer)
+        let language = self.language()?;
+        let facts = language.tokenizer.to_gguf()?;
+        let tokenizer = facts.into_iter().map(|(name, value)| (name, fact(value))).collect();
+        gguf::write(&language.config(self.shape()?), self.net.params(), store, tokenizer)
     }
 }
 

@@ -41,7 +41,7 @@ fn model() -> Model {
     };
     let mut net = build(&Arch::Decoder(shape), &Device::cpu()).expect("the shape is sound");
     net.params_mut().init(&Init { std: 0.2, residual: None }, Key::new(3));
-    Model::new(net, tokenizer)
+    Model::new(net, Some(tokenizer))
 }
 
 fn logits(model: &mut Model) -> Vec<f32> {
@@ -169,14 +169,15 @@ fn adapters_come_back_bit_for_bit() {
     let at = with.net.params().layout().entries().iter().find(|e| e.path.ends_with("lora_B.weight"));
     let at = at.expect("it has").range.clone();
     with.net.params_mut().flat_mut()[at].fill(0.01);
-    with.base = Some("some/where".to_owned());
+    with.language.as_mut().expect("a decoder").base = Some("some/where".to_owned());
     let mut again = read(&files(&with)).expect("just written");
-    assert_eq!(again.base, with.base);
+    let base = |model: &Model| model.language().expect("a decoder").base.clone();
+    assert_eq!(base(&again), base(&with));
     assert!(again.net.params() == with.net.params(), "weights, and what trains");
     assert_eq!(again.net.params().train_ranges().len(), 1);
     assert_eq!(logits(&mut again), logits(&mut with));
     let mut merged = again.merged().expect("it is sound");
-    assert!(merged.shape().lora.is_none() && merged.adapter_files().is_empty());
+    assert!(merged.shape().expect("a decoder").lora.is_none() && merged.adapter_files().is_empty());
     assert!(furthest(&logits(&mut merged), &logits(&mut with)) < 1e-4);
 }
 
@@ -221,7 +222,26 @@ fn gguf_and_back() {
         let off = furthest(&logits(&mut again), &before);
         assert!(off < far && off > 0.0, "{store:?}: {off}");
         let text = "12 + 30 = 42";
-        assert_eq!(again.tokenizer.encode_text(text), model.tokenizer.encode_text(text));
+        let encoded = |model: &Model| model.tokenizer().expect("a decoder").encode_text(text);
+        assert_eq!(encoded(&again), encoded(&model));
         assert_eq!(again.shape(), model.shape());
     }
+}
+
+#[test]
+fn a_net_of_numbers_comes_back_from_its_files() {
+    use regimen_nn::{Elementwise, Mlp, MlpInit};
+    let mlp =
+        Mlp { inputs: 3, hidden: vec![5], outputs: 2, between: Elementwise::Relu, bias: true, paths: 2 };
+    let mut net = build(&Arch::Mlp(mlp.clone()), &Device::cpu()).expect("it is sound");
+    MlpInit::FanIn { gain: 1.0 }.apply(&mlp, net.params_mut(), Key::new(4));
+    let model = Model::new(net, None);
+    let mut all = files(&model);
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["config.json", "model.safetensors"]);
+    let again = read(&all).expect("it is whole");
+    assert_eq!((again.net.arch(), again.net.params()), (model.net.arch(), model.net.params()));
+    assert!(again.shape().is_err_and(|e| e.what.contains("reads numbers")) && again.speech().is_none());
+    let other = Model::new(build(&Arch::Mlp(Mlp { inputs: 4, ..mlp }), &Device::cpu()).expect("sound"), None);
+    all.insert("model.safetensors".to_owned(), files(&other)["model.safetensors"].clone());
+    assert!(read(&all).is_err_and(|e| e.what.contains("has shape [5, 4], the architecture wants [5, 3]")));
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::device_class;
 use crate::build::{Builder, data_paths_of};
+use crate::registry::{BuildCx, build};
 use crate::run::{Disk, Origin, digest, program_digest};
 
 /// Keys of a run's stages, in their order.
@@ -72,8 +73,10 @@ impl Inputs {
 
 /// What a model of random weights is made of, but for the seed.
 fn fresh(builder: &Builder, model: &Node) -> Result<String> {
+    let arch = build(&builder.registry.arch, model, &BuildCx::default())?;
+    let files = if arch.reads_tokens() { builder.tokenizer()?.files() } else { Vec::new() };
     let tokenizer: BTreeMap<String, String> =
-        builder.tokenizer()?.files().into_iter().map(|(name, bytes)| (name, digest(&bytes))).collect();
+        files.into_iter().map(|(name, bytes)| (name, digest(&bytes))).collect();
     Ok(digest(json!([model.to_json(), tokenizer]).to_string().as_bytes()))
 }
 

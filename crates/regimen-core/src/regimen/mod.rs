@@ -199,8 +199,8 @@ impl Regimen<'_> {
         if read_results(dir)?.is_none() {
             let mut model = self.start(&plan.from)?;
             self.observer.stage(&plan.id, 0, 0, model.parameters());
-            let mut generator = Generator::new(model.shape());
-            let (model, generator, clamps) = (&mut model, &mut generator, Clamps::of(node).rules());
+            let mut generator = model.net.arch().decoder().map(Generator::new);
+            let (model, generator, clamps) = (&mut model, generator.as_mut(), Clamps::of(node).rules());
             let subject = &mut Subject { model, generator, version: 0, clamps: &clamps, go: &|| true };
             return self.evaluate(node.table("eval"), subject, dir);
         }
@@ -235,12 +235,12 @@ impl Regimen<'_> {
                         device: self.device,
                         resolved: self.resolved,
                     };
-                    let evaluation =
-                        builder.evaluation(eval, &stage.policy.tokenizer, stage.policy.shape())?;
+                    let (speech, arch) = (stage.policy.speech(), stage.policy.net.arch());
+                    let evaluation = builder.evaluation(eval, speech, arch)?;
                     // the row of this step must be in the metrics whenever the run is stopped, so this one is not cut short
                     let mut subject = Subject {
                         model: &mut stage.policy,
-                        generator: &mut stage.generator,
+                        generator: stage.generator.as_mut(),
                         version: stage.counters.step,
                         clamps: &stage.clamps.rules(),
                         go: &|| true,
@@ -265,6 +265,7 @@ impl Regimen<'_> {
             let version = stage.counters.step;
             let clamps = stage.clamps.rules();
             let Stage { policy, generator, .. } = &mut stage;
+            let generator = generator.as_mut();
             let subject = &mut Subject { model: policy, generator, version, clamps: &clamps, go: &|| true };
             return self.evaluate(eval, subject, dir);
         }
@@ -319,8 +320,7 @@ impl Regimen<'_> {
                 if node.kind().is_empty() {
                     return Origin::find(node.str("from"))?.model(self.device, self.builder().half());
                 }
-                let builder = self.builder();
-                builder.fresh(builder.tokenizer()?)
+                self.builder().fresh()
             }
             Start::Folder(path) => Origin::find(path)?.model(self.device, self.builder().half()),
             Start::Stage(id) => {
@@ -337,10 +337,11 @@ impl Regimen<'_> {
     /// Evaluates at a stage's end. Where it is interrupted nothing is written, and the resumed run begins it again.
     fn evaluate(&mut self, eval: &Node, subject: &mut Subject, dir: &StageDir) -> Result<Outcome> {
         let model = &*subject.model;
-        let evaluation = self.builder().evaluation(eval, &model.tokenizer, model.shape())?;
+        let evaluation = self.builder().evaluation(eval, model.speech(), model.net.arch())?;
         let go = || !self.observer.interrupted();
         let part = regimen_kernels::span("evaluate");
         let Subject { model, generator, version, clamps, .. } = subject;
+        let generator = generator.as_deref_mut();
         let results =
             evaluation.run(&mut Subject { model, generator, version: *version, clamps, go: &go })?;
         drop(part);

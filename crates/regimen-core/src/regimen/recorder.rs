@@ -144,6 +144,9 @@ impl Watch for Recorder<'_> {
             if let Some(loss) = result.loss {
                 values.insert(format!("eval/{}/loss", result.name), loss);
             }
+            if let Some(gain) = result.gain {
+                values.insert(format!("eval/{}/gain", result.name), gain);
+            }
             let probed = |(name, value): (&String, &f64)| (format!("eval/{}/{name}", result.name), *value);
             values.extend(result.probes.iter().map(probed));
             if let Some(bits) = result.bits_per_byte {

@@ -143,7 +143,9 @@ impl Origin {
     pub fn model(&self, device: &Device, half: Option<Half>) -> Result<Model> {
         let within = self.path().display().to_string();
         let mut model = self.model_below(device, half, DEEPEST).map_err(|e| e.within(within.clone()))?;
-        model.base.get_or_insert(within);
+        if let Some(language) = &mut model.language {
+            language.base.get_or_insert(within);
+        }
         Ok(model)
     }
 

@@ -6,10 +6,11 @@ use std::collections::btree_map::Entry;
 use burn::Tensor;
 use regimen_base::{Error, Result};
 use regimen_kernels::span;
-use regimen_nn::{Inputs, Net, Rule, Taps, Tokens, Want};
+use regimen_nn::{Inputs, Net, Rule, Taps, Want};
 
+use crate::flat::Flat;
 use crate::objective::{Fold, LossCx, Reading, Readings, Weighted};
-use crate::picks::{Picks, Unit, flat, micro_batches};
+use crate::picks::{Picks, Unit, micro_batches};
 
 /// What a stream asks the nets to do with a batch.
 pub struct Work<'a> {
@@ -70,9 +71,8 @@ fn micro_batch(
     scales: &[&[f32]],
     readings: &mut Readings,
 ) -> Result<f64> {
-    let (ids, starts) = flat(units);
-    let tokens = Tokens { ids: &ids, starts: &starts, picks: &picks.picks, temperature: work.temperature };
-    let inputs = Inputs::Tokens(tokens);
+    let flat = Flat::of(units)?;
+    let inputs = flat.inputs(&picks.picks, work.temperature);
     let part = span("forward");
     let others = others(casts, work, &inputs)?;
     let needs =
@@ -82,6 +82,7 @@ fn micro_batch(
         entropy: needs(|n| n.entropy),
         logits: needs(|n| n.logits),
         hidden: false,
+        values: needs(|n| n.values),
         dropout: work.dropout,
     };
     let outputs = policy.forward(&inputs, want, &mut Taps::new(work.clamps.to_vec()))?;

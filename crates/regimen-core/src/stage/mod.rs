@@ -1,14 +1,16 @@
 //! A training stage: nets, streams, optimiser and controllers, and the one loop over them.
 
 mod gradient;
+mod paths;
 mod signals;
 mod step;
 mod stream;
 mod train;
 
+pub(crate) use paths::{paths_of, placed};
 pub use signals::Counters;
 pub use step::Drawn;
-pub use stream::{Feed, Stream};
+pub use stream::{Feed, Placing, Stream};
 pub use train::{End, Progress, Watch, train};
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::probe::{Periods, Probe};
 use crate::schedule::Schedule;
+use crate::update::Update;
 
 /// A stage under way. Everything that changes while it runs is in [`Stage::save`].
 pub struct Stage {
@@ -39,6 +42,8 @@ pub struct Stage {
     pub casts: BTreeMap<String, Box<dyn Net>>,
     /// What it trains on.
     pub streams: Vec<Stream>,
+    /// What happens around the optimiser's step.
+    pub update: Box<dyn Update>,
     /// Turns gradients into weights.
     pub optimizer: Box<dyn Optimizer>,
     /// The shape of the learning rate.
@@ -63,8 +68,8 @@ pub struct Stage {
     pub counters: Counters,
     /// The readings of the last step.
     pub signals: Signals,
-    /// The decoding engine; packs the weights again after every update.
-    pub generator: Generator,
+    /// The decoding engine; packs the weights again after every update. A net of numbers has none.
+    pub generator: Option<Generator>,
 }
 
 impl Persist for Stage {
@@ -78,6 +83,7 @@ impl Persist for Stage {
         }
         state.nest("counters", self.counters.save());
         state.nest("knobs", self.knobs.save());
+        state.nest("update", self.update.save());
         state.nest("optimizer", self.optimizer.save(self.policy.net.params()));
         if !self.clamps.is_empty() {
             state.nest("clamps", self.clamps.save());
@@ -94,6 +100,7 @@ impl Persist for Stage {
     fn load(&mut self, mut state: State) -> Result<(), StateError> {
         self.counters.load(state.take_nested("counters"))?;
         self.knobs.load(state.take_nested("knobs"))?;
+        self.update.load(state.take_nested("update"))?;
         self.optimizer.load(self.policy.net.params(), state.take_nested("optimizer"))?;
         if !self.clamps.is_empty() {
             self.clamps.load(state.take_nested("clamps"))?;

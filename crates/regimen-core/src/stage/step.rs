@@ -4,6 +4,7 @@ use regimen_base::{Error, Result};
 use regimen_kernels::{first_not_finite, global_norm, span};
 
 use super::gradient::{Work, accumulate};
+use super::paths::{loss_of, paths_of, place};
 use super::{Feed, Stage, Stream};
 use crate::controller::{Action, Event};
 use crate::feed::{Judged, Rolled};
@@ -74,6 +75,9 @@ impl Stage {
         }
         let part = span("update");
         self.policy.net.finish_grads();
+        for (name, value) in self.update.before(self.policy.net.as_mut(), version) {
+            stepped.readings.set(name, value);
+        }
         let norm = global_norm(self.policy.net.grads());
         if !norm.is_finite() {
             return Err(self.diverged("the gradient's norm", norm));
@@ -87,6 +91,7 @@ impl Stage {
         if let Some(bad) = trained.into_iter().find_map(|range| first_not_finite(params.full(range))) {
             return Err(self.diverged("a weight", f64::from(bad)));
         }
+        self.update.after(self.policy.net.as_ref(), version);
         drop(part);
         self.counters.step += 1;
         let r = &mut stepped.readings;
@@ -148,7 +153,8 @@ impl Stage {
     /// What decides which inputs the adapters drop in this step. Drawn completions are trained on as they were drawn: by
     /// the whole net.
     fn dropout(&self, stream: &Stream) -> Option<u64> {
-        let drops = self.policy.shape().lora.is_some_and(|lora| lora.dropout > 0.0);
+        let lora = self.policy.net.arch().decoder().and_then(|shape| shape.lora);
+        let drops = lora.is_some_and(|lora| lora.dropout > 0.0);
         let key = || self.key.child("dropout").child(&stream.name).at(self.counters.step);
         (drops && matches!(stream.feed, Feed::Data(_))).then(|| key().to_u128() as u64)
     }
@@ -164,7 +170,25 @@ impl Stage {
         match &mut stream.feed {
             Feed::Data(feed) => {
                 let _part = span("data");
-                Ok((feed.next(step)?, 1.0, false))
+                let mut fresh = feed.next(step)?;
+                let Some(placing) = stream.placing else {
+                    fresh.extend(feed.recall(step, 0)?.into_iter().map(|(unit, _)| unit));
+                    return Ok((fresh, 1.0, false));
+                };
+                let net = self.policy.net.as_mut();
+                let of = paths_of(net)?;
+                for path in 0..placing.compare {
+                    let there = fresh.iter().map(|unit| place(unit, path, of)).collect::<Result<Vec<_>>>()?;
+                    readings.set(&format!("path/{path}/loss"), loss_of(net, &there)?);
+                }
+                let path = self.knobs.get(&format!("stream.{}.path", stream.name), placing.path as f64);
+                readings.set("path/now", path);
+                let path = path.max(0.0) as usize;
+                let mut units = fresh.iter().map(|unit| place(unit, path, of)).collect::<Result<Vec<_>>>()?;
+                for (unit, path) in feed.recall(step, path)? {
+                    units.push(place(&unit, path, of)?);
+                }
+                Ok((units, 1.0, false))
             }
             Feed::Rollout(feed) => {
                 let lead = format!("stream.{}.rollout.", stream.name);
@@ -174,11 +198,12 @@ impl Stage {
                         as f32;
                 let temperature = settings.sampling.temperature;
                 let mut go = |_: usize, _: u32| true;
+                let generator = self.generator.as_mut();
                 let mut decoder = Decoder {
-                    generator: &mut self.generator,
+                    generator: generator.ok_or_else(|| Error::failed("a net of numbers draws no tokens"))?,
                     weights: self.policy.net.params().weights(),
                     version: step,
-                    tokenizer: &self.policy.tokenizer,
+                    tokenizer: self.policy.tokenizer()?,
                     on_token: &mut go,
                 };
                 let key = self.key.child("rollout").child(&stream.name).at(step);
@@ -197,9 +222,8 @@ impl Stage {
     }
 
     fn count(&mut self, units: &[Unit], reads_others: bool) {
-        let tokens: u64 = units.iter().map(|u| u.tokens.len() as u64).sum();
-        let loss_tokens: usize =
-            units.iter().flat_map(|u| u.tokens.iter().skip(1)).filter(|t| t.weight != 0.0).count();
+        let tokens: u64 = units.iter().map(|u| u.size() as u64).sum();
+        let loss_tokens: usize = units.iter().map(Unit::places).sum();
         self.counters.tokens += tokens;
         self.counters.loss_tokens += loss_tokens as u64;
         self.counters.units += units.len() as u64;

@@ -49,4 +49,15 @@ pub struct Stream {
     pub feed: Feed,
     /// What is made of them.
     pub objectives: Vec<Weighted>,
+    /// Which path of a net of several reads its rows; `None` where rows are for all.
+    pub placing: Option<Placing>,
+}
+
+/// Which path of a net reads a stream's rows.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Placing {
+    /// The path, before controllers.
+    pub path: usize,
+    /// On how many paths the loss of fresh rows is told.
+    pub compare: usize,
 }

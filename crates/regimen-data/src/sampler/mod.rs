@@ -3,6 +3,7 @@
 
 mod mix;
 mod permutation;
+mod phases;
 mod sequence;
 mod shuffle;
 
@@ -12,6 +13,7 @@ use crate::{Catalogue, ExampleId, Ledger};
 
 pub use mix::Mix;
 pub use permutation::Permutation;
+pub use phases::{Phases, Recency};
 pub use sequence::Sequence;
 pub use shuffle::Shuffle;
 

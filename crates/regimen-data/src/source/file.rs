@@ -178,7 +178,7 @@ impl FileSource {
             let Body::Text(text) = &long.example.body else { return None };
             let part = text.get(long.cuts.get(at.part as usize - 1)?.clone())?.to_owned();
             let columns = long.example.columns.clone();
-            Some(Example { id, body: Body::Text(part), answer: None, difficulty: None, columns })
+            Some(Example { columns, ..Example::new(id, Body::Text(part)) })
         });
         part.ok_or_else(|| Error::failed(format!("{}: a row is shorter than it was", self.name())))
     }
@@ -192,7 +192,7 @@ fn said(body: Body) -> Vec<String> {
         Body::Preference { prompt, chosen, rejected } => {
             [prompt, chosen, rejected].into_iter().flatten().map(|m| m.content).collect()
         }
-        Body::Tokens(_) | Body::Pair { .. } => Vec::new(),
+        Body::Tokens(_) | Body::Pair { .. } | Body::Features(_) => Vec::new(),
     }
 }
 

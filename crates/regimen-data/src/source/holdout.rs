@@ -32,6 +32,9 @@ pub(super) fn hash(example: &Example) -> u64 {
         Body::Messages(messages) => feed_all(&mut hasher, messages),
         // by the prompt alone: two pairs over one prompt belong together
         Body::Preference { prompt, .. } => feed_all(&mut hasher, prompt),
+        Body::Features(features) => features.values.iter().for_each(|x| {
+            hasher.update(&x.to_le_bytes());
+        }),
         body => body.sequences().into_iter().flatten().for_each(|t| {
             hasher.update(&t.id.to_le_bytes());
         }),

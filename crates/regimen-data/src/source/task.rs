@@ -14,12 +14,21 @@ pub struct TaskSource {
     task: Arc<dyn Task>,
     key: Key,
     take: Option<u64>,
+    /// Items that are drawn together: for training and for evaluation.
+    drawn: [Option<Vec<Example>>; 2],
 }
 
 impl TaskSource {
     /// The items that `key` gives.
     pub fn new(number: u32, task: Arc<dyn Task>, key: Key, take: Option<u64>) -> Self {
-        Self { number, task, key, take }
+        let drawn = [Split::Train, Split::Eval].map(|split| task.draw_all(split, key));
+        Self { number, task, key, take, drawn }
+    }
+
+    /// The items, where they are a fixed list.
+    fn items(&self, split: Split) -> Option<&[Example]> {
+        let drawn = self.drawn[usize::from(split == Split::Eval)].as_deref();
+        drawn.or_else(|| self.task.list(split))
     }
 
     /// The task, for judging replies.
@@ -38,7 +47,7 @@ impl Source for TaskSource {
     }
 
     fn len(&self, split: Split) -> Option<u64> {
-        let listed = self.task.list(split).map(|items| items.len() as u64);
+        let listed = self.items(split).map(|items| items.len() as u64);
         self.take.into_iter().chain(listed).min()
     }
 
@@ -50,7 +59,7 @@ impl Source for TaskSource {
             ))
             .remedy("raise `take`"));
         }
-        let mut example = match self.task.list(split) {
+        let mut example = match self.items(split) {
             Some(items) => items.get(index as usize).cloned().ok_or_else(|| {
                 Error::failed(format!(
                     "task `{}` has {} items, there is no item {index}",

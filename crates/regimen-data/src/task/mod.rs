@@ -15,7 +15,7 @@
 //! The prompts of different tasks cannot be mistaken for each other: `arith` ends with `=`, `chain-arith` with `?`,
 //! `countdown` has `->`, `knights-knaves` starts with `A:`, `maze` with a Cyrillic letter. `two-hop` speaks of entities
 //! that are letters beyond ASCII, and `fewshot-relabel` of classes that are CJK letters; both part their items by what
-//! these are instead of by a hash.
+//! these are instead of by a hash. `digits` writes nothing: it makes rows of numbers.
 
 pub mod answer;
 mod arith;
@@ -24,6 +24,7 @@ mod chain_arith;
 mod claim;
 mod columns;
 mod countdown;
+mod digits;
 pub mod expression;
 mod few_shot;
 mod knights_knaves;
@@ -48,6 +49,7 @@ pub use arith::Arith;
 pub use bounds::Bounds;
 pub use chain_arith::ChainArith;
 pub use countdown::Countdown;
+pub use digits::{Digits, DigitsTask, PIXELS, SIDE};
 pub use few_shot::{FewShot, Held};
 pub use knights_knaves::KnightsKnaves;
 pub use maze::{Aim, Maze};
@@ -88,6 +90,11 @@ pub trait Task: Send + Sync {
     /// The items, where the task is a fixed list of them: a source then has these, in this order, and no others. (What a
     /// study of memory trains on and asks for is one list, so it may be the same in both splits.)
     fn list(&self, _: Split) -> Option<&[Example]> {
+        None
+    }
+    /// The items, where they belong together and are drawn at once from the source's key, as the rows of one matrix are.
+    /// A source then has these and no others. Both splits of a source may have one key (recipes give it by `pool`).
+    fn draw_all(&self, _: Split, _: Key) -> Option<Vec<Example>> {
         None
     }
     /// Judges a reply to `example`. The gold reply scores 1.

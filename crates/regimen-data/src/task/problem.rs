@@ -103,6 +103,7 @@ impl Item {
             answer: Some(self.answer),
             difficulty: Some(self.level),
             columns,
+            view: 0,
         }
     }
 }

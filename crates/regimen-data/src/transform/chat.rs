@@ -84,7 +84,7 @@ impl Transform for Chat {
             }
             Body::Text(_) => Err(Error::usage("`chat` needs conversations, and the data is plain text")
                 .remedy("use the transform `text`, or data with `messages` or `prompt` and `completion`")),
-            Body::Tokens(_) | Body::Pair { .. } => {
+            Body::Tokens(_) | Body::Pair { .. } | Body::Features(_) => {
                 Err(Error::usage("`chat` comes after something that already made tokens")
                     .remedy("put it first, and only one of `chat` and `text`"))
             }
@@ -101,7 +101,7 @@ fn said(body: &Body) -> usize {
     match body {
         Body::Messages(messages) => of(messages),
         Body::Preference { prompt, chosen, rejected } => of(prompt) + of(chosen).max(of(rejected)),
-        Body::Text(_) | Body::Tokens(_) | Body::Pair { .. } => 0,
+        Body::Text(_) | Body::Tokens(_) | Body::Pair { .. } | Body::Features(_) => 0,
     }
 }
 

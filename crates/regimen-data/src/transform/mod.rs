@@ -1,5 +1,6 @@
 //! From examples to what the model sees: pure functions of an example and a key.
 
+mod augment;
 mod chat;
 mod chunk;
 mod max_length;
@@ -11,6 +12,7 @@ use regimen_base::{Key, Result};
 
 use crate::Example;
 
+pub use augment::Augment;
 pub use chat::Chat;
 pub use chunk::Chunk;
 pub use max_length::{MaxLength, Over};

@@ -72,7 +72,7 @@ impl Transform for Text {
                 example.body = Body::Pair { chosen: side(chosen)?, rejected: side(rejected)? };
                 Ok(vec![example])
             }
-            Body::Tokens(_) | Body::Pair { .. } => {
+            Body::Tokens(_) | Body::Pair { .. } | Body::Features(_) => {
                 Err(regimen_base::Error::usage("`text` comes after something that already made tokens")
                     .remedy("put it first, and only one of `chat` and `text`"))
             }

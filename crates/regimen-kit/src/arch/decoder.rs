@@ -1,16 +1,27 @@
 //! `decoder`: a Llama-style causal decoder.
 
-use regimen_base::Result;
+use regimen_base::{Key, Result};
 use regimen_core::registry::{Arch, BuildCx, Piece};
-use regimen_nn::{Activation, Norm, Positions, Rotary, Shape};
+use regimen_nn::{Activation, Init, Norm, Params, Positions, Rotary, Shape};
 use regimen_recipe::{Field, KindSpec, Node, Room, Ty};
 
 /// The recipe's description of a decoder; the vocabulary comes from the tokenizer.
-struct Decoder(Shape);
+struct Decoder {
+    shape: Shape,
+    init: Init,
+}
 
 impl Arch for Decoder {
-    fn shape(&self, vocab: usize) -> Shape {
-        Shape { vocab, ..self.0.clone() }
+    fn reads_tokens(&self) -> bool {
+        true
+    }
+
+    fn arch(&self, vocab: usize) -> regimen_nn::Arch {
+        regimen_nn::Arch::Decoder(Shape { vocab, ..self.shape.clone() })
+    }
+
+    fn init(&self, params: &mut Params, key: Key) {
+        params.init(&Init { residual: Some(self.shape.layers), ..self.init }, key);
     }
 }
 
@@ -52,6 +63,10 @@ const FIELDS: &[Field] = &[
         .or("512")
         .min(2.0)
         .aliases(&["max-position-embeddings"]),
+    Field::new("init-std", Ty::Float, "standard deviation of fresh matrices, embeddings among them")
+        .or("0.02")
+        .min(0.0)
+        .aliases(&["initializer-range"]),
 ];
 
 pub(super) const PIECE: Piece<dyn Arch> = Piece {
@@ -104,5 +119,6 @@ fn build(node: &Node, _: &BuildCx) -> Result<Box<dyn Arch>> {
         lora: None,
     };
     shape.check().map_err(|what| node.error(what))?;
-    Ok(Box::new(Decoder(shape)))
+    let init = Init { std: node.f32("init-std"), residual: None };
+    Ok(Box::new(Decoder { shape, init }))
 }

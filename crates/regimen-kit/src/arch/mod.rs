@@ -1,8 +1,9 @@
 //! Architectures.
 
 mod decoder;
+mod mlp;
 
 use regimen_core::registry::{Arch, Table};
 
 /// The room's table.
-pub static TABLE: Table<dyn Arch> = &[decoder::PIECE];
+pub static TABLE: Table<dyn Arch> = &[decoder::PIECE, mlp::PIECE];

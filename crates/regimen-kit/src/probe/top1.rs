@@ -60,6 +60,7 @@ mod tests {
                 &device,
             )),
             hidden: None,
+            values: None,
         };
         let pick = |target| Pick { position: 0, target };
         let picks =

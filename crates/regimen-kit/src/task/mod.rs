@@ -3,6 +3,7 @@
 mod arith;
 mod chain_arith;
 mod countdown;
+mod digits;
 mod few_shot;
 mod knights_knaves;
 mod maze;
@@ -18,6 +19,7 @@ pub static TABLE: Table<dyn Task> = &[
     arith::PIECE,
     chain_arith::PIECE,
     countdown::PIECE,
+    digits::PIECE,
     few_shot::PIECE,
     knights_knaves::PIECE,
     maze::PIECE,

@@ -1,5 +1,6 @@
 //! Transforms: how recipes name those of `regimen-data`.
 
+mod augment;
 mod tokens;
 
 use regimen_core::registry::Table;
@@ -7,4 +8,4 @@ use regimen_data::Transform;
 
 /// The room's table.
 pub static TABLE: Table<dyn Transform> =
-    &[tokens::CHAT, tokens::CHUNK, tokens::MAX_LENGTH, tokens::TEXT, tokens::TRAIN_ON_REPLY];
+    &[augment::PIECE, tokens::CHAT, tokens::CHUNK, tokens::MAX_LENGTH, tokens::TEXT, tokens::TRAIN_ON_REPLY];

@@ -43,7 +43,13 @@ impl Leaves {
     }
 
     pub(super) fn into_outputs(self) -> Outputs {
-        Outputs { logp: self.logp, entropy: self.entropy, logits: self.logits, hidden: self.hidden }
+        Outputs {
+            logp: self.logp,
+            entropy: self.entropy,
+            logits: self.logits,
+            hidden: self.hidden,
+            values: None,
+        }
     }
 
     pub(super) fn into_witness(self) -> Tensor<1> {
@@ -76,12 +82,15 @@ impl Leaves {
     }
 }
 
-fn leaf<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+pub(crate) fn leaf<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     let tensor = Tensor::from_data(TensorData::new(values, shape), device);
     if device.is_autodiff() { tensor.require_grad() } else { tensor }
 }
 
-fn gradient<const D: usize>(leaf: Option<&Tensor<D>>, gradients: &mut Gradients) -> Result<Option<Vec<f32>>> {
+pub(crate) fn gradient<const D: usize>(
+    leaf: Option<&Tensor<D>>,
+    gradients: &mut Gradients,
+) -> Result<Option<Vec<f32>>> {
     let Some(gradient) = leaf.and_then(|leaf| leaf.grad_remove(gradients)) else { return Ok(None) };
     let values = gradient.into_data().try_into_vec::<f32>();
     values.map(Some).map_err(|e| Error::failed(format!("a gradient cannot be read: {e}")))

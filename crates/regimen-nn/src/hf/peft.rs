@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::config::pretty;
 use super::tensors::{TensorFile, write_tensors};
 use super::weights::fits;
-use crate::layout::Entry;
+use crate::layout::{Entry, Layout};
 use crate::params::Params;
 
 /// Before the path of every adapter.
@@ -148,8 +148,8 @@ pub fn write_adapter_config(config: &AdapterConfig) -> String {
     }
 }
 
-fn adapters(params: &Params) -> impl Iterator<Item = &Entry> {
-    params.layout().entries().iter().filter(|e| is_adapter(&e.path))
+fn adapters(layout: &Layout) -> impl Iterator<Item = &Entry> {
+    layout.entries().iter().filter(|e| is_adapter(&e.path))
 }
 
 /// Whether a parameter belongs to an adapter.
@@ -160,12 +160,12 @@ pub fn is_adapter(path: &str) -> bool {
 /// Writes `adapter_model.safetensors`, f32.
 pub fn write_adapter(params: &Params) -> Vec<u8> {
     let notes = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-    let named: Vec<_> = adapters(params).map(|e| (format!("{PREFIX}{}", e.path), e)).collect();
+    let named: Vec<_> = adapters(params.layout()).map(|e| (format!("{PREFIX}{}", e.path), e)).collect();
     let numbers = |e: &Entry| params.full(e.range.clone());
     write_tensors(named.iter().map(|(name, e)| (name.as_str(), e.shape.clone(), numbers(e))), &notes)
 }
 
-/// Reads `adapter_model.safetensors` into a net that has these adapters.
+/// Reads `adapter_model.safetensors` into a net that has these adapters. After an error the net is of no more use.
 ///
 /// # Errors
 /// Names the tensor that is missing, unknown, of another shape or not finite.
@@ -175,7 +175,8 @@ pub fn read_adapter(bytes: &[u8], params: &mut Params) -> Result<()> {
     let wrong = |what: String| Error::data(what).remedy(remedy);
     let mut read = Vec::new();
     let mut left = file.tensors().len();
-    for entry in adapters(params) {
+    let layout = params.layout();
+    for entry in adapters(layout) {
         let name = format!("{PREFIX}{}", entry.path);
         let found = file.tensors().get(&name);
         let found = found.ok_or_else(|| wrong(format!("tensor `{name}` {:?} is missing", entry.shape)))?;
@@ -191,9 +192,8 @@ pub fn read_adapter(bytes: &[u8], params: &mut Params) -> Result<()> {
         left -= 1;
     }
     if left > 0 {
-        let known = |name: &&String| {
-            name.strip_prefix(PREFIX).is_some_and(|path| params.layout().find(path).is_some())
-        };
+        let known =
+            |name: &&String| name.strip_prefix(PREFIX).is_some_and(|path| layout.find(path).is_some());
         let extra = file.tensors().keys().find(|name| !known(name));
         return Err(wrong(format!("tensor `{}` belongs to no adapter", extra.map_or("", String::as_str))));
     }

@@ -26,6 +26,7 @@ impl Pass<'_> {
             entropy: want.entropy.then(|| (logp_pv.clone().exp() * logp_pv).sum_dim(1).neg().squeeze_dim(1)),
             logits: want.logits.then_some(logits),
             hidden: want.hidden.then(|| hidden.select(0, self.ints(slots))),
+            values: None,
         })
     }
 

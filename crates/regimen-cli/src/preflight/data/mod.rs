@@ -103,9 +103,11 @@ pub fn examine(
         report.findings.enter(within.clone());
         let context = match &stream.feed {
             Feed::Data(feed) => feed.context,
-            Feed::Rollout(_) => stage.policy.shape().max_positions,
+            Feed::Rollout(_) => stage.policy.shape()?.max_positions,
         };
-        let setting = Setting::of(stream_node, registry, &stage.policy.tokenizer, context)?;
+        // rows of numbers come from tasks, and have neither masks nor templates to get wrong
+        let Some((tokenizer, _)) = stage.policy.speech() else { continue };
+        let setting = Setting::of(stream_node, registry, tokenizer, context)?;
         let supply = match &stream.feed {
             Feed::Data(feed) => {
                 static_data(feed, &setting, &within, report);

@@ -12,8 +12,11 @@ struct Usual {
     like: &'static str,
 }
 
-/// A rate far outside of what anybody uses.
+/// A rate far outside of what anybody uses. Other optimisers than AdamW have rates of their own, of which nothing is known.
 pub fn learning_rate(stage: &Node, plan: &StagePlan, loaded: bool, findings: &mut Findings) {
+    if stage.table("optimizer").kind() != "adamw" {
+        return;
+    }
     let lr = stage.f64("lr");
     let draws = stage.map("stream").iter().any(|(_, s)| s.opt_table("rollout").is_some());
     let adapter = stage.to_json().get("lora").is_some_and(|a| !a.is_null());

@@ -51,7 +51,7 @@ fn texts(body: &Body) -> Vec<&str> {
         Body::Preference { prompt, chosen, rejected } => {
             [prompt, chosen, rejected].into_iter().flatten().map(|m| m.content.as_str()).collect()
         }
-        Body::Tokens(_) | Body::Pair { .. } => Vec::new(),
+        Body::Tokens(_) | Body::Pair { .. } | Body::Features(_) => Vec::new(),
     }
 }
 
