@@ -175,7 +175,9 @@ mod tests {
 
     fn shares(draws: &[Draw]) -> [f64; 4] {
         let mut counts = [0.0; 4];
-        draws.iter().for_each(|d| counts[d.id.source as usize] += 1.0);
+        for d in draws {
+            counts[d.id.source as usize] += 1.0;
+        }
         counts.map(|count| count / draws.len() as f64)
     }
 
