@@ -11,8 +11,8 @@ pub(super) const LEAD: &str = "Each dot is a seed, the tall mark their mean, the
                                one-sided). Dashed: the threshold that the claim names.";
 
 const WIDTH: f64 = 640.0;
-const LEFT: f64 = 14.0;
-const RIGHT: f64 = 14.0;
+const LEFT: f64 = 24.0;
+const RIGHT: f64 = 24.0;
 const ROW: f64 = 30.0;
 const FOOT: f64 = 20.0;
 

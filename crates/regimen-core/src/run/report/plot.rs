@@ -11,7 +11,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 92.0;
 const TOP: f64 = 8.0;
 /// Characters of a heading that fit the width.
-const LETTERS: usize = 104;
+const LETTERS: usize = 84;
 
 /// Colours that can be read on white and on black, since pages that show the file may be either.
 const STYLE: &str = "text{font-family:system-ui,sans-serif;font-size:11px;fill:#888}.says{font-size:12px;font-weight:600}\
@@ -27,8 +27,10 @@ pub fn plot(claims: &[ClaimReport]) -> String {
         let Some((effect, picture)) = claim.effect.as_ref().and_then(|e| Some((e, picture_of(e)?))) else {
             continue;
         };
-        let rule = claim.rule.split(" (").next().unwrap_or_default();
-        let heading = format!("{}: {rule}", claim.outcome);
+        // of a part there is the rule alone, with the kind of bound in brackets at its end
+        let rule = claim.rule.rsplit_once(" (").map_or(claim.rule.as_str(), |(rule, _)| rule);
+        let heading =
+            format!("{}: {}", claim.outcome, if claim.says.is_empty() { rule } else { &claim.says });
         let _ = write!(
             rows,
             "<g transform=\"translate(0 {})\">\n<text class=\"says\" x=\"14\" y=\"12\">{}</text>\n\
@@ -78,11 +80,13 @@ mod tests {
             claim("a:m - b:m > 0 (one-sided paired t bound)", &[Some(0.1), Some(0.3), None]),
             ClaimReport { rule: "all of".to_owned(), ..ClaimReport::default() },
             claim("c<d", &[None]),
+            ClaimReport { says: "A beats B.".to_owned(), ..claim("e:m > 0", &[Some(0.1)]) },
         ];
         let svg = plot(&claims);
-        assert_eq!(svg.matches("class=\"says\"").count(), 1, "{svg}");
-        assert_eq!(svg.matches("<circle").count(), 2);
+        assert_eq!(svg.matches("class=\"says\"").count(), 2, "{svg}");
+        assert_eq!(svg.matches("<circle").count(), 3);
+        assert!(svg.contains("held: A beats B.</text>"));
         assert!(svg.contains("held: a:m - b:m &gt; 0</text>") && svg.starts_with("<svg xmlns="));
-        assert_eq!(plot(&claims[1..]), "");
+        assert_eq!(plot(&claims[1..3]), "");
     }
 }
