@@ -24,7 +24,8 @@ fuzz_target!(|bytes: &[u8]| {
     for tensor in file.tensors().values() {
         let _ = tensor.to_f32();
     }
-    if let Ok(model) = Model::read_gguf(bytes, &Device::cpu(), None) {
-        let _ = model.tokenizer.encode_text("1+1=2, \u{e9}\u{1F600}").map(|ids| model.tokenizer.decode(&ids, false));
+    let model = Model::read_gguf(bytes, &Device::cpu(), None);
+    if let Some(tokenizer) = model.as_ref().ok().and_then(|model| model.tokenizer().ok()) {
+        let _ = tokenizer.encode_text("1+1=2, \u{e9}\u{1F600}").map(|ids| tokenizer.decode(&ids, false));
     }
 });
