@@ -165,7 +165,7 @@ pub fn write_adapter(params: &Params) -> Vec<u8> {
     write_tensors(named.iter().map(|(name, e)| (name.as_str(), e.shape.clone(), numbers(e))), &notes)
 }
 
-/// Reads `adapter_model.safetensors` into a net that has these adapters. After an error the net is of no more use.
+/// Reads `adapter_model.safetensors` into a net that has these adapters; an error leaves them as they were.
 ///
 /// # Errors
 /// Names the tensor that is missing, unknown, of another shape or not finite.
