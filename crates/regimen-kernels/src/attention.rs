@@ -82,14 +82,18 @@ fn attend_body<V: Simd>(
         };
         // SAFETY: extents checked above.
         unsafe { product::<V, false>(m, wide, head_dim, &o) };
-        let mut sums = [0.0f32; STRIP];
+        let (mut sums, mut maxima) = ([1.0f32; LANES], [0.0f32; LANES]);
         for i in 0..m {
             let row = &mut scores[i * wide..(i + 1) * wide];
             row[first + i0 + i + 1..].fill(f32::NEG_INFINITY);
             let (max, sum) = softmax_row::<V>(row, scale);
-            sums[i] = sum;
-            if let Some(lse) = lse.as_mut() {
-                lse.row(i0 + i)[0] = (f64::from(max) * f64::from(scale) + ln(f64::from(sum))) as f32;
+            (sums[i], maxima[i]) = (sum, max);
+        }
+        if let Some(lse) = lse.as_mut() {
+            // all rows together: one logarithm is a long chain
+            let logs: [f64; LANES] = std::array::from_fn(|i| ln(f64::from(sums[i])));
+            for i in 0..m {
+                lse.row(i0 + i)[0] = (f64::from(maxima[i]) * f64::from(scale) + logs[i]) as f32;
             }
         }
         let o = Operands {

@@ -123,7 +123,11 @@ pub(crate) struct Operands {
     pub c_row: usize,
 }
 
-/// C[m, n] = from + A[m, k]·B[k, n] by register tiles on this thread.
+/// Rows of two panels that stay in the first-level cache beside a strip of A.
+const PAIR_ROWS: usize = 256;
+
+/// C[m, n] = from + A[m, k]·B[k, n] by register tiles on this thread. Panels a little too long for the first-level cache
+/// are taken in two halves; for longer ones C would go back and forth too often.
 /// # Safety
 /// The operands must be valid for their extents, and C must not overlap A or B.
 #[inline(always)]
@@ -134,33 +138,40 @@ pub(crate) unsafe fn product<V: Simd, const AT: bool>(m: usize, n: usize, k: usi
     let strips = m.div_ceil(V::TILE_ROWS);
     let (small, larger) = (m / strips, m % strips);
     let most = V::tile_vectors(if larger > 0 { small + 1 } else { small });
+    let depth = if k > PAIR_ROWS && k <= 2 * PAIR_ROWS { k.div_ceil(2) } else { k.max(1) };
     let mut v = 0;
     let whole = n / LANES;
     while v * LANES < n {
         let left = (whole - v.min(whole)).min(most);
         let vectors = if m == 1 { left.max(1) } else { 1 << left.max(1).ilog2() };
         let part = LANES.min(n - v * LANES);
-        let mut i = 0;
-        for strip in 0..strips {
-            let rows = small + usize::from(strip < larger);
-            let from =
-                if o.from.is_null() { o.from } else { o.from.wrapping_add(i * o.from_row + v * LANES) };
-            let t = Tile {
-                a: o.a.wrapping_add(if AT { i } else { i * o.a_row }),
-                a_row: o.a_row,
-                b: o.b.wrapping_add(v * o.b_vec),
-                b_vec: o.b_vec,
-                b_row: o.b_row,
-                k,
-                from,
-                from_row: o.from_row,
-                c: o.c.wrapping_add(i * o.c_row + v * LANES),
-                c_row: o.c_row,
-                part,
-            };
-            // SAFETY: the tile lies inside the operands (caller).
-            unsafe { tile::run::<V, AT>(rows, vectors, &t) };
-            i += rows;
+        for p in (0..k.max(1)).step_by(depth) {
+            let mut i = 0;
+            for strip in 0..strips {
+                let rows = small + usize::from(strip < larger);
+                let c = o.c.wrapping_add(i * o.c_row + v * LANES);
+                let (from, from_row) = match p {
+                    0 if o.from.is_null() => (o.from, o.from_row),
+                    0 => (o.from.wrapping_add(i * o.from_row + v * LANES), o.from_row),
+                    _ => (c.cast_const(), o.c_row),
+                };
+                let t = Tile {
+                    a: o.a.wrapping_add(if AT { i + p * o.a_row } else { i * o.a_row + p }),
+                    a_row: o.a_row,
+                    b: o.b.wrapping_add(v * o.b_vec + p * o.b_row),
+                    b_vec: o.b_vec,
+                    b_row: o.b_row,
+                    k: depth.min(k - p),
+                    from,
+                    from_row,
+                    c,
+                    c_row: o.c_row,
+                    part,
+                };
+                // SAFETY: the tile lies inside the operands (caller).
+                unsafe { tile::run::<V, AT>(rows, vectors, &t) };
+                i += rows;
+            }
         }
         v += vectors;
     }
@@ -268,6 +279,12 @@ unsafe fn half_product<V: Simd>(m: usize, n: usize, k: usize, o: &Operands, half
 
 /// Columns of a strip: rows of C that a register tile computes.
 pub(crate) const STRIP: usize = 14;
+/// Rows of strips and panels for so many rows of operands: apart from each other by no whole number of cache ways, or all
+/// of them would compete for the same sets.
+pub(crate) fn apart(rows: usize) -> usize {
+    rows + if rows.is_multiple_of(4 * LANES) { LANES } else { 0 }
+}
+
 /// Strips a task of a weight gradient works on.
 pub(crate) const TASK_STRIPS: usize = 4;
 

@@ -21,6 +21,11 @@ use crate::files::Parts;
 const KEPT: u64 = 1 << 30;
 /// What a value takes in memory for each byte that it has in the file, decompressed.
 const SWELL: u64 = 3;
+/// What the rows of a group may take in memory for each byte that they have in the file, beyond the first [`KEPT`] bytes: runs
+/// of one value take next to nothing in the file, so a damaged one can claim any number of rows.
+const MOST_SWELL: u64 = 256;
+/// What an entry of a row or list takes beside its text, roughly.
+const ENTRY: u64 = 64;
 
 type Decoded = Arc<Vec<Map<String, Value>>>;
 
@@ -28,6 +33,8 @@ type Decoded = Arc<Vec<Map<String, Value>>>;
 pub(super) struct Groups {
     file: Arc<str>,
     reader: SerializedFileReader<Source>,
+    /// Bytes of the file.
+    size: u64,
     /// The first row of each group, and behind the last the number of rows.
     starts: Vec<usize>,
     /// The groups decoded last, the newest behind.
@@ -40,9 +47,10 @@ impl Groups {
         parts: Box<dyn Parts>,
         each: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<Self> {
+        let size = parts.size();
         let reader = guarded(file, || SerializedFileReader::new(Source(parts.into())))?;
         let mut groups =
-            Self { file: file.clone(), reader, starts: vec![0], kept: Mutex::new(VecDeque::new()) };
+            Self { file: file.clone(), reader, size, starts: vec![0], kept: Mutex::new(VecDeque::new()) };
         for group in 0..groups.reader.num_row_groups() {
             let rows = groups.group(group)?;
             let start = groups.starts.last().copied().unwrap_or(0);
@@ -86,8 +94,38 @@ impl Groups {
     fn decode(&self, group: usize) -> Result<Vec<Map<String, Value>>, ParquetError> {
         let group = self.reader.get_row_group(group)?;
         honest_dictionaries(group.as_ref())?;
-        RowIter::from_row_group(None, group.as_ref())?.map(|record| Ok(object(&record?))).collect()
+        let bytes = self.size.min(group.metadata().compressed_size().max(0) as u64);
+        collect(RowIter::from_row_group(None, group.as_ref())?, KEPT.max(MOST_SWELL.saturating_mul(bytes)))
     }
+}
+
+/// The rows, while they take no more than `room` bytes.
+fn collect(
+    records: impl Iterator<Item = Result<Record, ParquetError>>,
+    room: u64,
+) -> Result<Vec<Map<String, Value>>, ParquetError> {
+    let (mut rows, mut taken) = (Vec::new(), 0);
+    for record in records {
+        let row = object(&record?);
+        taken += ENTRY + row.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum::<u64>();
+        if taken > room {
+            let told = format!("{} rows and more in a group whose bytes cannot hold them", rows.len());
+            return Err(ParquetError::General(told));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Bytes of a value in memory, roughly.
+fn weight(value: &Value) -> u64 {
+    ENTRY
+        + match value {
+            Value::String(text) => text.len() as u64,
+            Value::Array(list) => list.iter().map(weight).sum(),
+            Value::Object(map) => map.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum(),
+            _ => 0,
+        }
 }
 
 /// The parquet crate makes room for as many values as a dictionary claims to have, and no error can be made of memory
@@ -286,6 +324,22 @@ mod tests {
             let e = all("a.parquet", &whole[..end], 0).err().unwrap().to_string();
             assert!(e.starts_with("a.parquet: not a readable Parquet file"), "{e}");
         }
+    }
+
+    /// A run of nulls takes no bytes in the file, however long it is.
+    #[test]
+    fn rows_that_take_more_than_there_is_room_for_are_refused() {
+        let groups = SerializedFileReader::new(Bytes::from(file(Compression::SNAPPY))).unwrap();
+        let records = || {
+            RowIter::from_row_group(None, groups.get_row_group(0).unwrap().as_ref())
+                .unwrap()
+                .collect::<Vec<_>>()
+        };
+        let all = collect(records().into_iter(), 1 << 20).unwrap();
+        let weights: u64 = all.iter().map(|row| weight(&Value::Object(row.clone()))).sum();
+        assert_eq!(collect(records().into_iter(), weights).unwrap(), all);
+        let e = collect(records().into_iter(), weights - 1).unwrap_err().to_string();
+        assert!(e.contains("1 rows and more"), "{e}");
     }
 
     /// Found by fuzzing: a page header with a list of two thousand million things.

@@ -11,7 +11,7 @@ use super::layer::{balanced, block, blocks, joined};
 use super::parts::Parts;
 use super::weigh::{TrainedNorm, weigh};
 use super::{Decoder, Upstream, grow};
-use crate::gemm::{ROW_BLOCK, STRIP};
+use crate::gemm::{ROW_BLOCK, STRIP, apart};
 use crate::grads::Grads;
 use crate::norm::norm_backward;
 use crate::par::{self, Crew, Shared};
@@ -82,7 +82,7 @@ impl Decoder {
     }
 
     fn flow_room(&mut self) {
-        let rows = |c: &Range<usize>| joined(&self.batch.groups[c.clone()]).rows.len();
+        let rows = |c: &Range<usize>| apart(joined(&self.batch.groups[c.clone()]).rows.len());
         let cap = self.chunks.iter().map(rows).max().unwrap_or(0);
         let (s, f) = (&self.shape, &mut self.flow);
         let (d, iw, a, w) = (s.width, s.inner_width(), s.q_width(), s.qkv_width());

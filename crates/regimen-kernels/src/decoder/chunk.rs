@@ -9,7 +9,7 @@ use super::{Batch, Group, Worker};
 use crate::activation::activation_backward;
 use crate::attention::{self, HeadGroup, Saved};
 use crate::block::{PackedLayer, feed_norm, norm_rows};
-use crate::gemm::{STRIP, write_strips};
+use crate::gemm::{STRIP, apart, write_strips};
 use crate::norm::norm_backward;
 use crate::par::{Block, Crew, Shared};
 use crate::plan::{DOWN, INNER, LayerAt, OUTPUT, QKV};
@@ -59,7 +59,7 @@ impl Chunk<'_> {
 
     /// Rows of a strip or panel.
     pub fn cap(&self) -> usize {
-        self.rows.len()
+        apart(self.rows.len())
     }
 
     /// dx of a product from dy[rows, row]; leaves dy as the left operand of the product's weight gradients, and the

@@ -4,7 +4,7 @@ use super::chunk::write_panels;
 use super::{Decoder, Pick, Upstream, grow};
 use crate::block::pack_head;
 use crate::cross_entropy::{BLOCK, RowGrad, RowStats, row_backward, row_stats};
-use crate::gemm::{From, ROW_BLOCK, STRIP, TASK_STRIPS, rows_by_packed, tn_strips, write_strips};
+use crate::gemm::{From, ROW_BLOCK, STRIP, TASK_STRIPS, apart, rows_by_packed, tn_strips, write_strips};
 use crate::grads::Grads;
 use crate::par::{self, Block, Shared};
 use crate::simd::LANES;
@@ -230,13 +230,14 @@ impl Decoder {
         }
         let [strips, ..] = &mut self.flow.strips;
         let [panels, ..] = &mut self.flow.panels;
-        grow(strips, v.div_ceil(STRIP) * LANES * count);
-        grow(panels, d.div_ceil(LANES) * LANES * count);
+        let cap = apart(count);
+        grow(strips, v.div_ceil(STRIP) * LANES * cap);
+        grow(panels, d.div_ceil(LANES) * LANES * cap);
         let (to_strips, to_panels) = (Shared::new(strips), Shared::new(panels));
         par::each(count.div_ceil(HEAD_ROWS), |_, task| {
             let (r, rows) = (task * HEAD_ROWS, HEAD_ROWS.min(count - task * HEAD_ROWS));
-            write_strips(to_strips, count, r, &dlogits[r * v..(r + rows) * v], v, 0, v);
-            write_panels(to_panels, &x[r * d..(r + rows) * d], d, d, r, count);
+            write_strips(to_strips, cap, r, &dlogits[r * v..(r + rows) * v], v, 0, v);
+            write_panels(to_panels, &x[r * d..(r + rows) * d], d, d, r, cap);
         });
         let (strips, panels) = (&self.flow.strips[0], &self.flow.panels[0]);
         let out = Shared::new(grads.head_mut(self.plan.head, v * d));
@@ -245,7 +246,7 @@ impl Decoder {
             let (i, m) = (task * high, high.min(v - task * high));
             // SAFETY: one block of rows of the weights a task.
             let c = unsafe { out.part(i * d, m * d) };
-            tn_strips(c, m, d, &strips[i / STRIP * count * LANES..], panels, count, count);
+            tn_strips(c, m, d, &strips[i / STRIP * cap * LANES..], panels, cap, count);
         });
     }
 }

@@ -2,8 +2,8 @@
 //! most of a training step is spent.
 //!
 //! Per step of k: two loads of B, one broadcast and two fused multiply-adds a row. Rows are addressed from a base for
-//! every three of them (+0, +1, +2 strides), which leaves enough general registers. The next two vectors of B are
-//! asked for meanwhile: weights come from the outer caches.
+//! every three of them (+0, +1, +2 strides), which leaves enough general registers. Four steps a turn: what counts and adds
+//! addresses takes the multiply-adds' ports.
 
 use std::arch::asm;
 use std::arch::x86_64::{__m512, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
@@ -13,6 +13,34 @@ use super::Tile;
 /// Rows for which there is a kernel here.
 pub(crate) const fn has(rows: usize) -> bool {
     rows >= 7 && rows <= 14
+}
+
+/// Two vectors of B, with what is read next on its way: the next two panels (weights come from the outer caches), or rows
+/// ten further in these.
+macro_rules! vectors {
+    (then panels) => {
+        "vmovups {b0}, [{b}]\nvmovups {b1}, [{b} + {bv}]\nprefetcht1 [{b} + 2*{bv}]\nprefetcht1 [{b} + {bv3}]"
+    };
+    (then rows) => {
+        "vmovups {b0}, [{b}]\nvmovups {b1}, [{b} + {bv}]\nprefetcht0 [{b} + 640]\nprefetcht0 [{b} + {bv} + 640]"
+    };
+}
+
+/// One row of the tile at one k: the element of A at `address + offset`.
+macro_rules! row {
+    ($c0:ident $c1:ident, $address:expr, $offset:literal) => {
+        concat!(
+            "vbroadcastss {x}, dword ptr [",
+            $address,
+            " + ",
+            $offset,
+            "]\nvfmadd231ps {",
+            stringify!($c0),
+            "}, {x}, {b0}\nvfmadd231ps {",
+            stringify!($c1),
+            "}, {x}, {b1}"
+        )
+    };
 }
 
 macro_rules! kernel {
@@ -29,25 +57,43 @@ macro_rules! kernel {
                 let (_b0, _b1, _x): (__m512, __m512, __m512);
                 let stride = t.a_row * 4;
                 asm!(
+                    "sub {k}, 4",
+                    "jb 3f",
                     "2:",
-                    "vmovups {b0}, [{b}]",
-                    "vmovups {b1}, [{b} + {bv}]",
-                    "prefetcht1 [{n}]",
-                    "prefetcht1 [{n} + {bv}]",
-                    $(
-                        concat!("vbroadcastss {x}, dword ptr [", $address, "]"),
-                        concat!("vfmadd231ps {", stringify!($c0), "}, {x}, {b0}"),
-                        concat!("vfmadd231ps {", stringify!($c1), "}, {x}, {b1}"),
-                    )*
+                    vectors!(then panels),
+                    $(row!($c0 $c1, $address, 0),)*
+                    "add {b}, {br}",
+                    vectors!(then panels),
+                    $(row!($c0 $c1, $address, 4),)*
+                    "add {b}, {br}",
+                    vectors!(then panels),
+                    $(row!($c0 $c1, $address, 8),)*
+                    "add {b}, {br}",
+                    vectors!(then panels),
+                    $(row!($c0 $c1, $address, 12),)*
+                    "add {b}, {br}",
+                    "add {a0}, 16",
+                    "add {a1}, 16",
+                    "add {a2}, 16",
+                    "add {a3}, 16",
+                    "add {a4}, 16",
+                    "sub {k}, 4",
+                    "jae 2b",
+                    "3:",
+                    "add {k}, 4",
+                    "jz 5f",
+                    "4:",
+                    vectors!(then panels),
+                    $(row!($c0 $c1, $address, 0),)*
+                    "add {b}, {br}",
                     "add {a0}, 4",
                     "add {a1}, 4",
                     "add {a2}, 4",
                     "add {a3}, 4",
                     "add {a4}, 4",
-                    "add {b}, {br}",
-                    "add {n}, {br}",
                     "dec {k}",
-                    "jnz 2b",
+                    "jnz 4b",
+                    "5:",
                     $(
                         $c0 = inout(zmm_reg) acc[$i][0],
                         $c1 = inout(zmm_reg) acc[$i][1],
@@ -62,8 +108,8 @@ macro_rules! kernel {
                     a4 = inout(reg) t.a.wrapping_byte_add(12 * stride) => _,
                     s = in(reg) stride,
                     b = inout(reg) t.b => _,
-                    n = inout(reg) t.b.wrapping_add(2 * t.b_vec) => _,
                     bv = in(reg) t.b_vec * 4,
+                    bv3 = in(reg) t.b_vec * 12,
                     br = in(reg) t.b_row * 4,
                     k = inout(reg) t.k => _,
                     options(readonly, nostack),
@@ -87,18 +133,35 @@ macro_rules! kernel_transposed {
                 // named for their type: without one the compiler has printed a byte register here
                 let (_b0, _b1, _x): (__m512, __m512, __m512);
                 asm!(
+                    "sub {k}, 4",
+                    "jb 3f",
                     "2:",
-                    "vmovups {b0}, [{b}]",
-                    "vmovups {b1}, [{b} + {bv}]",
-                    $(
-                        concat!("vbroadcastss {x}, dword ptr [{a} + 4*", $i, "]"),
-                        concat!("vfmadd231ps {", stringify!($c0), "}, {x}, {b0}"),
-                        concat!("vfmadd231ps {", stringify!($c1), "}, {x}, {b1}"),
-                    )*
+                    vectors!(then rows),
+                    $(row!($c0 $c1, concat!("{a} + 4*", $i), 0),)*
+                    "add {b}, {br}",
+                    vectors!(then rows),
+                    $(row!($c0 $c1, concat!("{a} + {s} + 4*", $i), 0),)*
+                    "add {b}, {br}",
+                    vectors!(then rows),
+                    $(row!($c0 $c1, concat!("{a} + 2*{s} + 4*", $i), 0),)*
+                    "add {b}, {br}",
+                    vectors!(then rows),
+                    $(row!($c0 $c1, concat!("{a} + {s3} + 4*", $i), 0),)*
+                    "add {b}, {br}",
+                    "lea {a}, [{a} + 4*{s}]",
+                    "sub {k}, 4",
+                    "jae 2b",
+                    "3:",
+                    "add {k}, 4",
+                    "jz 5f",
+                    "4:",
+                    vectors!(then rows),
+                    $(row!($c0 $c1, concat!("{a} + 4*", $i), 0),)*
                     "add {a}, {s}",
                     "add {b}, {br}",
                     "dec {k}",
-                    "jnz 2b",
+                    "jnz 4b",
+                    "5:",
                     $(
                         $c0 = inout(zmm_reg) acc[$i][0],
                         $c1 = inout(zmm_reg) acc[$i][1],
@@ -108,6 +171,7 @@ macro_rules! kernel_transposed {
                     x = out(zmm_reg) _x,
                     a = inout(reg) t.a => _,
                     s = in(reg) t.a_row * 4,
+                    s3 = in(reg) t.a_row * 12,
                     b = inout(reg) t.b => _,
                     bv = in(reg) t.b_vec * 4,
                     br = in(reg) t.b_row * 4,
