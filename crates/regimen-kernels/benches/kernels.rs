@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regimen_kernels::attention::{Heads, causal, causal_backward};
-use regimen_kernels::gemm::{PackedMatrix, by_packed, tn};
+use regimen_kernels::gemm::{PackedMatrix, by_packed};
 use regimen_kernels::rope::{RopeTable, rope};
+use regimen_kernels::strips::{Strips, tn_packed};
 use regimen_kernels::{
     AdamW, Decoding, Layout, Norm, Reference, activation, adamw, first_not_finite, global_norm, norm,
 };
@@ -54,7 +55,10 @@ fn products(c: &mut Criterion) {
         group.throughput(flops(2 * m * k * n));
         group.bench_function("y = x·Wᵀ", |b| b.iter(|| by_packed(&mut y, &x, m, &forward, false)));
         group.bench_function("dx = dy·W", |b| b.iter(|| by_packed(&mut dx, &dy, m, &backward, false)));
-        group.bench_function("dW += dyᵀ·x", |b| b.iter(|| tn(&mut dw, &dy, &x, m, n, k)));
+        let (mut strips, mut panels) = (Strips::default(), PackedMatrix::default());
+        strips.fill(&dy, m, n);
+        panels.plain(&x, m, k);
+        group.bench_function("dW += dyᵀ·x", |b| b.iter(|| tn_packed(&mut dw, &strips, &panels)));
         group.throughput(floats(2 * n * k));
         group.bench_function("packing", |b| b.iter(|| forward.weights(black_box(&w), n, k)));
         group.finish();

@@ -1,6 +1,6 @@
 //! Chains of dense layers over rows of numbers, forward and backward, for nets that read no tokens.
 
-use crate::gemm;
+use crate::{gemm, strips};
 
 /// What a layer does to each of its sums.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,7 +149,7 @@ impl Chain {
             let (k, n) = (sizes[l], sizes[l + 1]);
             let start = self.shape.start(l);
             let (dw, rest) = grads[start..].split_at_mut(n * k);
-            gemm::tn(dw, &self.upstream, &self.values[l], self.rows, n, k);
+            strips::tn(dw, &self.upstream, &self.values[l], self.rows, n, k);
             if self.shape.bias {
                 for row in self.upstream.chunks(n) {
                     rest.iter_mut().zip(row).for_each(|(b, d)| *b += d);

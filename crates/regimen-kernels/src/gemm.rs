@@ -9,10 +9,6 @@ use crate::tile::{self, Tile};
 
 /// Rows of C that a task computes at once: A and C stay in the second-level cache.
 pub(crate) const ROW_BLOCK: usize = 128;
-/// Rows of one pass over the operands in [`tn`]: slices of both that stay in cache.
-const K_BLOCK: usize = 256;
-/// Vectors of B that stay in the second-level cache during a pass of [`tn`].
-const COLUMN_BLOCK: usize = 24;
 
 /// The right-hand matrix B[k, n] of a product, in panels of 16 columns: `panel[n / 16][k][16]`, zero padded.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +70,11 @@ impl PackedMatrix {
     /// Rows of B: the length of the chains.
     pub fn depth(&self) -> usize {
         self.k
+    }
+
+    /// The panels, of a matrix in f32.
+    pub(crate) fn panels(&self) -> &[f32] {
+        &self.data
     }
 }
 
@@ -277,91 +278,6 @@ unsafe fn half_product<V: Simd>(m: usize, n: usize, k: usize, o: &Operands, half
     }
 }
 
-/// Columns of a strip: rows of C that a register tile computes.
-pub(crate) const STRIP: usize = 14;
-/// Rows of strips and panels for so many rows of operands: apart from each other by no whole number of cache ways, or all
-/// of them would compete for the same sets.
-pub(crate) fn apart(rows: usize) -> usize {
-    rows + if rows.is_multiple_of(4 * LANES) { LANES } else { 0 }
-}
-
-/// Strips a task of a weight gradient works on.
-pub(crate) const TASK_STRIPS: usize = 4;
-
-simd!(
-    /// Copies columns `column..column + width` of x[·, row] to strips of 14 columns, `[strip][cap][16]`, at rows
-    /// `first`.. of each: the left operand of [`tn_strips`].
-    pub(crate) fn write_strips(strips: Shared<'_>, cap: usize, first: usize, x: &[f32], row: usize, column: usize,
-        width: usize) => write_strips_body in "copying");
-
-#[inline(always)]
-fn write_strips_body<V: Simd>(
-    strips: Shared<'_>,
-    cap: usize,
-    first: usize,
-    x: &[f32],
-    row: usize,
-    column: usize,
-    width: usize,
-) {
-    let rows = x.len() / row;
-    assert!(rows == 0 || (rows - 1) * row + column + width <= x.len());
-    for (s, j) in (0..width).step_by(STRIP).enumerate() {
-        let high = STRIP.min(width - j);
-        // SAFETY: rows of this task.
-        let out = unsafe { strips.part((s * cap + first) * LANES, rows * LANES) }.as_mut_ptr();
-        for r in 0..rows {
-            // SAFETY: `high` floats of row r, checked above; one row of the strip.
-            unsafe { V::load_part(x.as_ptr().add(r * row + column + j), high).store(out.add(r * LANES)) };
-        }
-    }
-}
-
-simd!(
-    /// C[m, k] += Aᵀ·B over `rows` rows: A is `strips` (`[strip][cap][16]`, from the strip of C's first row), B is
-    /// panels `[k / 16][cap][16]`.
-    pub(crate) fn tn_strips(c: &mut [f32], m: usize, k: usize, strips: &[f32], panels: &[f32], cap: usize,
-        rows: usize) => tn_strips_body in "weight gradients");
-
-#[inline(always)]
-fn tn_strips_body<V: Simd>(
-    c: &mut [f32],
-    m: usize,
-    k: usize,
-    strips: &[f32],
-    panels: &[f32],
-    cap: usize,
-    rows: usize,
-) {
-    if rows == 0 || m == 0 || k == 0 {
-        return;
-    }
-    assert!(c.len() >= m * k && rows <= cap && strips.len() >= m.div_ceil(STRIP) * cap * LANES);
-    assert!(panels.len() >= k.div_ceil(LANES) * cap * LANES);
-    for p0 in (0..rows).step_by(K_BLOCK) {
-        let depth = K_BLOCK.min(rows - p0);
-        for j0 in (0..k).step_by(COLUMN_BLOCK * LANES) {
-            let columns = (COLUMN_BLOCK * LANES).min(k - j0);
-            for i in (0..m).step_by(STRIP) {
-                let out = c[i * k + j0..].as_mut_ptr();
-                let o = Operands {
-                    a: strips[(i / STRIP * cap + p0) * LANES..].as_ptr(),
-                    a_row: LANES,
-                    b: panels[(j0 / LANES * cap + p0) * LANES..].as_ptr(),
-                    b_vec: cap * LANES,
-                    b_row: LANES,
-                    from: out,
-                    from_row: k,
-                    c: out,
-                    c_row: k,
-                };
-                // SAFETY: extents checked above.
-                unsafe { product::<V, true>(STRIP.min(m - i), columns, depth, &o) };
-            }
-        }
-    }
-}
-
 /// C[m, n] (+)= x[m, k]·Bᵀ or ·B with B packed. Threads share the rows, or the columns when rows are few.
 pub fn by_packed(c: &mut [f32], x: &[f32], m: usize, b: &PackedMatrix, accumulate: bool) {
     let (n, k) = (b.n, b.k);
@@ -398,28 +314,4 @@ pub fn nn(c: &mut [f32], a: &[f32], b: &[f32], m: usize, n: usize, k: usize, acc
     let mut packed = PackedMatrix::default();
     packed.plain(b, k, n);
     by_packed(c, a, m, &packed, accumulate);
-}
-
-/// C[n, k] += dyᵀ·x over `rows` rows of dy[rows, n] and x[rows, k]: dW. The chain runs over the rows in order.
-pub fn tn(c: &mut [f32], dy: &[f32], x: &[f32], rows: usize, n: usize, k: usize) {
-    assert!(
-        c.len() == n * k && dy.len() == rows * n && x.len() == rows * k,
-        "C[n, k], dy[rows, n], x[rows, k]"
-    );
-    let mut packed = PackedMatrix::default();
-    packed.plain(x, rows, k);
-    let mut strips = vec![0.0; n.div_ceil(STRIP) * rows * LANES];
-    let shared = Shared::new(&mut strips);
-    par::each(rows.div_ceil(ROW_BLOCK), |_, task| {
-        let (r, count) = (task * ROW_BLOCK, ROW_BLOCK.min(rows - task * ROW_BLOCK));
-        write_strips(shared, rows, r, &dy[r * n..(r + count) * n], n, 0, n);
-    });
-    let out = Shared::new(c);
-    let high = TASK_STRIPS * STRIP;
-    par::each(n.div_ceil(high), |_, task| {
-        let (i, m) = (task * high, high.min(n - task * high));
-        // SAFETY: one block of rows of C a task.
-        let c = unsafe { out.part(i * k, m * k) };
-        tn_strips(c, m, k, &strips[i / STRIP * rows * LANES..], &packed.data, rows, rows);
-    });
 }

@@ -1,6 +1,7 @@
 #![cfg(test)]
-use crate::gemm::{nn, nt, tn};
+use crate::gemm::{nn, nt};
 use crate::simd::{Level, best_level, force_level};
+use crate::strips::tn;
 
 fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -37,6 +37,7 @@ mod sample;
 mod shape;
 mod simd;
 mod span;
+pub mod strips;
 mod tile;
 mod weights;
 

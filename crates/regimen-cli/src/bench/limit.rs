@@ -1,7 +1,8 @@
 //! How fast a training step could be if it were nothing but its matrix products, on the kernels' own products.
 
 use regimen_core::run::Clock;
-use regimen_kernels::gemm::{PackedMatrix, by_packed, tn};
+use regimen_kernels::gemm::{PackedMatrix, by_packed};
+use regimen_kernels::strips::{Strips, tn_packed};
 
 use super::Size;
 use super::products::{Kind, Product, causal_attention, linear, square_attention};
@@ -48,16 +49,15 @@ fn seconds_of(p: &Product) -> f64 {
     let mut lcg = Lcg::new(1);
     let mut numbers = |len: usize| (0..len).map(|_| lcg.draw(2001) as f32 * 1e-3 - 1.0).collect::<Vec<f32>>();
     let (a, b, mut c) = (numbers(m * k), numbers(n * k), vec![0.0; m * n]);
-    if kind == Kind::Tn {
-        // this one packs inside: what packing takes is taken off
-        let whole = median_time(|| tn(&mut c, &a, &b, k, m, n));
-        let packing = median_time(|| PackedMatrix::default().plain(&b, k, n));
-        return (whole - packing).max(0.0);
-    }
     let mut packed = PackedMatrix::default();
     match kind {
         Kind::Nt => packed.weights(&b, n, k),
         Kind::Nn | Kind::Tn => packed.plain(&b, k, n),
+    }
+    if kind == Kind::Tn {
+        let mut strips = Strips::default();
+        strips.fill(&a, k, m);
+        return median_time(|| tn_packed(&mut c, &strips, &packed));
     }
     median_time(|| by_packed(&mut c, &a, m, &packed, false))
 }

@@ -11,12 +11,13 @@ use super::layer::{balanced, block, blocks, joined};
 use super::parts::Parts;
 use super::weigh::{TrainedNorm, weigh};
 use super::{Decoder, Upstream, grow};
-use crate::gemm::{ROW_BLOCK, STRIP, apart};
+use crate::gemm::ROW_BLOCK;
 use crate::grads::Grads;
 use crate::norm::norm_backward;
 use crate::par::{self, Crew, Shared};
 use crate::simd::LANES;
 use crate::span::span;
+use crate::strips::{STRIP, apart};
 use crate::weights::Weights;
 
 impl Decoder {

@@ -9,13 +9,13 @@ use super::{Batch, Group, Worker};
 use crate::activation::activation_backward;
 use crate::attention::{self, HeadGroup, Saved};
 use crate::block::{PackedLayer, feed_norm, norm_rows};
-use crate::gemm::{STRIP, apart, write_strips};
 use crate::norm::norm_backward;
 use crate::par::{Block, Crew, Shared};
 use crate::plan::{DOWN, INNER, LayerAt, OUTPUT, QKV};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
 use crate::simd::{LANES, Simd, simd};
+use crate::strips::{STRIP, apart, write_strips};
 
 /// Everything a chunk reads and writes. The residual stream below the layer starts at row `level`, the layer's other
 /// activations at row `own`; the chunk's own buffers start at its first row.

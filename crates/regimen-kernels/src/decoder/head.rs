@@ -4,11 +4,12 @@ use super::chunk::write_panels;
 use super::{Decoder, Pick, Upstream, grow};
 use crate::block::pack_head;
 use crate::cross_entropy::{BLOCK, RowGrad, RowStats, row_backward, row_stats};
-use crate::gemm::{From, ROW_BLOCK, STRIP, TASK_STRIPS, apart, rows_by_packed, tn_strips, write_strips};
+use crate::gemm::{From, ROW_BLOCK, rows_by_packed};
 use crate::grads::Grads;
 use crate::par::{self, Block, Shared};
 use crate::simd::LANES;
 use crate::span::span;
+use crate::strips::{STRIP, TASK_STRIPS, apart, tn_strips, write_strips};
 use crate::weights::Weights;
 
 /// Columns of the vocabulary that a task holds at once.

@@ -1,10 +1,10 @@
 //! Which weight gradients of a layer are wanted.
 
 use super::weigh::TrainedNorm;
-use crate::gemm::STRIP;
 use crate::plan::{DOWN, INNER, LayerAt, OUTPUT, QKV};
 use crate::shape::Shape;
 use crate::simd::LANES;
+use crate::strips::STRIP;
 
 /// Columns of a product's output whose gradient some weight gradient reads.
 #[derive(Clone, Copy, Debug)]

@@ -2,13 +2,13 @@
 
 use super::chunk::Chunk;
 use super::parts::{Bias, Matrix};
-use crate::gemm::{STRIP, TASK_STRIPS, tn_strips};
 use crate::grads::Grads;
 use crate::norm::{bias_grad, norm_backward, norm_weight_grad};
 use crate::par::{self, Shared};
 use crate::plan::NormAt;
 use crate::shape::Norm;
 use crate::simd::LANES;
+use crate::strips::{STRIP, TASK_STRIPS, tn_strips};
 
 /// Columns of a norm's gradient that a task computes.
 const NORM_COLUMNS: usize = 2 * LANES;
