@@ -194,6 +194,11 @@ impl Target {
         }
     }
 
+    /// Whether the model reads tokens: a net of numbers has no tokenizer.
+    pub fn speaks(&self) -> bool {
+        self.checkpoint.is_none() || self.folder.join("tokenizer.json").is_file()
+    }
+
     fn has_template(&self) -> bool {
         if let Some(Ok(outline)) = self.origin.as_ref().map(Origin::outline) {
             return outline.speech().is_some_and(|(tokenizer, _)| tokenizer.chat_template().is_some());

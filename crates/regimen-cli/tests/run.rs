@@ -33,6 +33,31 @@ fn a_recipe_runs_and_leaves_what_was_promised() {
 }
 
 #[test]
+fn a_net_of_numbers_is_not_asked_to_speak() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let recipe = write(
+        &dir,
+        "numbers.toml",
+        r#"
+name = "numbers"
+model = { kind = "mlp", inputs = 64, hidden = [8], outputs = 10 }
+[[stage]]
+id = "digits"
+length = "2st"
+batch = 4
+[stage.stream.digits]
+data = { kind = "digits", take = 8 }
+sampler = { kind = "phases", draws = 8 }
+objective = "cross-entropy"
+"#,
+    );
+    let shown = stdout(inside(&dir, &["run", &recipe]).success());
+    assert!(shown.contains("regimen inspect runs/numbers") && !shown.contains("generate"), "{shown}");
+    let told = stderr(inside(&dir, &["generate", "runs/numbers", "--prompt", "a"]).code(2));
+    assert!(told.contains("reads numbers, not text"), "{told}");
+}
+
+#[test]
 fn a_second_run_goes_beside_the_first_and_a_given_name_does_not() {
     let dir = trained();
     let recipe = dir.path().join("tiny.toml");

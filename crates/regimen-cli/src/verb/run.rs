@@ -229,6 +229,7 @@ fn next(dir: &RunDir) -> String {
     let named = crate::target::Named { target: dir.path().to_owned(), stage: None, step: None };
     match named.find() {
         Ok(target) if target.talks() => format!("regimen chat {path}"),
+        Ok(target) if !target.speaks() => format!("regimen inspect {path}"),
         _ => format!("regimen generate {path} --prompt \"…\""),
     }
 }
