@@ -1,6 +1,6 @@
 //! Memory, work and time of a stage, from its shapes: pure arithmetic.
 
-use regimen_nn::Arch;
+use regimen_nn::{Arch, Shape};
 
 use super::load::{Load, Work};
 
@@ -59,6 +59,9 @@ impl Memory {
 /// The program's own pages, threads and tables.
 const PROGRAM: u64 = 48 << 20;
 
+/// Bytes of a tokenizer for each of its tokens: with the 49 152 of SmolLM2 the program has 132 MB before it reads any weight.
+const TOKEN: u64 = 2 << 10;
+
 /// Bytes of a number.
 const F32: u64 = 4;
 
@@ -68,8 +71,8 @@ pub fn memory(load: &Load) -> Memory {
     let trains = load.steps > 0;
     let mut memory = Memory {
         weights: if trains { weights + 2 * trained } else { weights },
-        casts: load.casts as u64 * (weights + head(load)),
-        rest: PROGRAM + load.data_bytes,
+        casts: load.casts as u64 * (weights + head(load) + forward(load)),
+        rest: PROGRAM + tokenizer(load) + load.data_bytes,
         ..Memory::default()
     };
     if trains {
@@ -124,14 +127,29 @@ fn activations(load: &Load) -> u64 {
     F32 * (tokens * (kept + 4 * s.width) as u64 + chunk + logits) + packed(load)
 }
 
+/// What another model's engine holds for the tokens of a pass: one layer, packed and with its values, and the logits.
+fn forward(load: &Load) -> u64 {
+    let Some(s) = load.arch.decoder() else { return 0 };
+    let (tokens, row) = (load.pass_tokens(), 3 * s.width + s.qkv_width() + s.q_width() + s.inner_width());
+    F32 * (tokens * row as u64 + (tokens * s.vocab as u64).min(1 << 23)) + layer(load)
+}
+
+fn tokenizer(load: &Load) -> u64 {
+    load.arch.decoder().map_or(0, |shape| TOKEN * shape.vocab as u64)
+}
+
 /// Tokens whose gradients are inside of a layer at once, about.
 const CHUNK_TOKENS: u64 = 512;
 
 /// Bytes of the matrices that a training pass has packed: the head for either direction, and one layer, which is widened.
 fn packed(load: &Load) -> u64 {
-    let Some(s) = load.arch.decoder() else { return 0 };
-    let layer = s.width * (s.qkv_width() + s.q_width() + s.inner_width() + s.ffn);
-    2 * head(load) + F32 * layer as u64
+    2 * head(load) + layer(load)
+}
+
+/// Bytes of one packed layer.
+fn layer(load: &Load) -> u64 {
+    let of = |s: &Shape| s.width * (s.qkv_width() + s.q_width() + s.inner_width() + s.ffn);
+    F32 * load.arch.decoder().map_or(0, of) as u64
 }
 
 /// Bytes of the packed head.
@@ -171,7 +189,6 @@ pub fn seconds(load: &Load, speed: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::preflight::a_load as load;
-    use regimen_nn::Shape;
 
     #[test]
     fn memory_counts_what_is_there() {
@@ -186,7 +203,10 @@ mod tests {
         let shape = load.arch.decoder().expect("a decoder");
         let (row, rows) = (2 * shape.layers * shape.kv_heads * shape.head_dim, 64 * 100);
         let head = head(&load);
-        assert_eq!((m.casts, m.cache), (weights + head, weights + head + (4 * rows * row) as u64));
+        assert_eq!(
+            (m.casts, m.cache),
+            (weights + head + forward(&load), weights + head + (4 * rows * row) as u64)
+        );
         assert_eq!(m.total(), m.parts().map(|p| p.bytes).sum::<u64>());
     }
 
