@@ -127,8 +127,8 @@ pub(crate) struct Operands {
 /// Rows of two panels that stay in the first-level cache beside a strip of A.
 const PAIR_ROWS: usize = 256;
 
-/// C[m, n] = from + A[m, k]·B[k, n] by register tiles on this thread. Panels a little too long for the first-level cache
-/// are taken in two halves; for longer ones C would go back and forth too often.
+/// C[m, n] = from + A[m, k]·B[k, n] by register tiles on this thread. Pairs of panels a little too long for the first-level
+/// cache are taken in two halves when several strips read them; for longer ones C would go back and forth too often.
 /// # Safety
 /// The operands must be valid for their extents, and C must not overlap A or B.
 #[inline(always)]
@@ -139,7 +139,8 @@ pub(crate) unsafe fn product<V: Simd, const AT: bool>(m: usize, n: usize, k: usi
     let strips = m.div_ceil(V::TILE_ROWS);
     let (small, larger) = (m / strips, m % strips);
     let most = V::tile_vectors(if larger > 0 { small + 1 } else { small });
-    let depth = if k > PAIR_ROWS && k <= 2 * PAIR_ROWS { k.div_ceil(2) } else { k.max(1) };
+    let halves = strips > 1 && most == 2 && k > PAIR_ROWS && k <= 2 * PAIR_ROWS;
+    let depth = if halves { k.div_ceil(2) } else { k.max(1) };
     let mut v = 0;
     let whole = n / LANES;
     while v * LANES < n {

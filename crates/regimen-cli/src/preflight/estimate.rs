@@ -117,8 +117,7 @@ fn activations(load: &Load) -> u64 {
             return F32 * load.pass_tokens() * (2 * mlp.paths * row) as u64;
         }
     };
-    let raw = if s.qk_norm { s.q_width() + s.kv_width() } else { 0 };
-    let inside = s.width + s.qkv_width() + raw + s.q_width() + s.heads + s.inner_width();
+    let inside = inside(s);
     let layers = if load.checkpointing { 1 } else { s.layers };
     let kept = (s.layers + 1) * s.width + layers * inside;
     let tokens = load.pass_tokens();
@@ -127,10 +126,16 @@ fn activations(load: &Load) -> u64 {
     F32 * (tokens * (kept + 4 * s.width) as u64 + chunk + logits) + packed(load)
 }
 
+/// Numbers of a token inside of a layer.
+fn inside(s: &Shape) -> usize {
+    let raw = if s.qk_norm { s.q_width() + s.kv_width() } else { 0 };
+    s.width + s.qkv_width() + raw + s.q_width() + s.heads + s.inner_width()
+}
+
 /// What another model's engine holds for the tokens of a pass: one layer, packed and with its values, and the logits.
 fn forward(load: &Load) -> u64 {
     let Some(s) = load.arch.decoder() else { return 0 };
-    let (tokens, row) = (load.pass_tokens(), 3 * s.width + s.qkv_width() + s.q_width() + s.inner_width());
+    let (tokens, row) = (load.pass_tokens(), 2 * s.width + inside(s));
     F32 * (tokens * row as u64 + (tokens * s.vocab as u64).min(1 << 23)) + layer(load)
 }
 

@@ -107,7 +107,7 @@ fn collect(
     let (mut rows, mut taken) = (Vec::new(), 0);
     for record in records {
         let row = object(&record?);
-        taken += ENTRY + row.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum::<u64>();
+        taken += ENTRY + entries(&row);
         if taken > room {
             let told = format!("{} rows and more in a group whose bytes cannot hold them", rows.len());
             return Err(ParquetError::General(told));
@@ -117,13 +117,17 @@ fn collect(
     Ok(rows)
 }
 
+fn entries(map: &Map<String, Value>) -> u64 {
+    map.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum()
+}
+
 /// Bytes of a value in memory, roughly.
 fn weight(value: &Value) -> u64 {
     ENTRY
         + match value {
             Value::String(text) => text.len() as u64,
             Value::Array(list) => list.iter().map(weight).sum(),
-            Value::Object(map) => map.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum(),
+            Value::Object(map) => entries(map),
             _ => 0,
         }
 }

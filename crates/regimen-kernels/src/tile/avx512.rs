@@ -2,8 +2,8 @@
 //! most of a training step is spent.
 //!
 //! Per step of k: two loads of B, one broadcast and two fused multiply-adds a row. Rows are addressed from a base for
-//! every three of them (+0, +1, +2 strides), which leaves enough general registers. Four steps a turn: what counts and adds
-//! addresses takes the multiply-adds' ports.
+//! every three of them (+0, +1, +2 strides), which leaves enough general registers. Four steps a turn, so that
+//! less is counted and added beside the multiply-adds.
 
 use std::arch::asm;
 use std::arch::x86_64::{__m512, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
