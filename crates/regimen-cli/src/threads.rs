@@ -3,18 +3,18 @@
 use std::num::NonZeroUsize;
 
 use regimen_base::Error;
+use regimen_kernels::{Team, default_threads};
 
 use crate::failure::Outcome;
 
-/// Starts them: as many as asked for, or as `RAYON_NUM_THREADS` says, or one a core. The main thread is one of them:
-/// otherwise it would fall asleep and be woken again for every product that the others compute. No other thread may
-/// hand work to them, for nobody might take it up.
+/// Starts them: as many as asked for, or as `RAYON_NUM_THREADS` says, or one a core. The kernels have a team of their own;
+/// Burn, which other nets run on, has rayon's pool. The main thread is one of both.
 pub fn start(count: Option<NonZeroUsize>) -> Outcome {
-    let pool =
-        rayon::ThreadPoolBuilder::new().num_threads(count.map_or(0, NonZeroUsize::get)).use_current_thread();
-    pool.build_global().map_err(|e| {
-        Error::failed(format!("cannot start the threads: {e}"))
-            .remedy("ask for fewer with `--threads N`")
-            .into()
-    })
+    let count = count.map_or_else(default_threads, NonZeroUsize::get);
+    let refused = |e: String| {
+        Error::failed(format!("cannot start the threads: {e}")).remedy("ask for fewer with `--threads N`")
+    };
+    Team::new(count).map_err(|e| refused(e.to_string()))?.make_default();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).use_current_thread();
+    Ok(pool.build_global().map_err(|e| refused(e.to_string()))?)
 }

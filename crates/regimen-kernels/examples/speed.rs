@@ -9,7 +9,7 @@ use std::time::Instant;
 use regimen_kernels::gemm::{PackedMatrix, by_packed};
 use regimen_kernels::{
     AdamW, Decoder, Decoding, Grads, Layout, Pick, Reference, Rows, Sampling, Scratch, Upstream, adamw, draw,
-    level,
+    level, threads,
 };
 
 /// Draws below n: the stream of the comparison scripts.
@@ -57,7 +57,7 @@ fn peak() -> f64 {
         (0..3).for_each(|_| by_packed(&mut c, &x, n, &packed, false));
         best = best.min((cpu() - t) / 3.0);
     }
-    2e-9 * (n * n * n) as f64 / best * rayon::current_num_threads() as f64
+    2e-9 * (n * n * n) as f64 / best * threads() as f64
 }
 
 fn median(x: &mut [f64]) -> f64 {
@@ -82,7 +82,7 @@ fn train(s: &Reference, steps: usize, peak: f64) {
     let dlogp = vec![-1.0 / n as f32; n];
     let hp = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 };
     let mut rng = Lcg(1_234_567);
-    let (threads, mut walls) = (rayon::current_num_threads() as f64, Vec::new());
+    let (crew, mut walls) = (threads() as f64, Vec::new());
     let mut phases = [const { Vec::new() }; 5];
     let mut loss = 0.0;
     for step in 0..steps + 2 {
@@ -109,9 +109,9 @@ fn train(s: &Reference, steps: usize, peak: f64) {
         marks.push(cpu());
         if step >= 2 {
             for (i, p) in marks.windows(2).enumerate() {
-                phases[i].push((p[1] - p[0]) / threads);
+                phases[i].push((p[1] - p[0]) / crew);
             }
-            phases[4].push((marks[4] - marks[0]) / threads);
+            phases[4].push((marks[4] - marks[0]) / crew);
             walls.push(clock.elapsed().as_secs_f64());
         }
     }
@@ -163,7 +163,7 @@ fn decode(s: &Reference, rounds: usize, rows: usize) {
                 .map(|i| (i, draw(&logits[i * v..(i + 1) * v], &sampling, rng.uniform(), &mut scratch).id))
                 .collect();
         }
-        times.push((cpu() - t) / rayon::current_num_threads() as f64);
+        times.push((cpu() - t) / threads() as f64);
     }
     let best = times.iter().copied().fold(f64::MAX, f64::min);
     let tokens = (rows * new) as f64;
@@ -179,7 +179,7 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let steps: usize = args.get(1).and_then(|a| a.parse().ok()).unwrap_or(10);
     let peak = peak();
-    println!("{:?}, {} threads, matmul {peak:.0} GFLOP/s", level(), rayon::current_num_threads());
+    println!("{:?}, {} threads, matmul {peak:.0} GFLOP/s", level(), threads());
     for s in Reference::ALL.iter().filter(|s| args.first().is_none_or(|a| a == s.name || a == "all")) {
         let part = args.get(2).map_or("", String::as_str);
         if part != "decode" {

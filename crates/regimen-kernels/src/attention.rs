@@ -17,7 +17,7 @@ use crate::gemm::{Operands, product};
 use crate::math::{exp, ln};
 use crate::par::{Block, Shared};
 use crate::shape::Shape;
-use crate::simd::{LANES, Simd, at, fold4, largest, put, simd, total};
+use crate::simd::{LANES, Simd, at, fold4, joined, largest, put, simd};
 use crate::span::span;
 
 /// Rows of scores computed at once: at most a register tile's.
@@ -82,13 +82,10 @@ fn attend_body<V: Simd>(
         };
         // SAFETY: extents checked above.
         unsafe { product::<V, false>(m, wide, head_dim, &o) };
-        let (mut sums, mut maxima) = ([1.0f32; LANES], [0.0f32; LANES]);
         for i in 0..m {
-            let row = &mut scores[i * wide..(i + 1) * wide];
-            row[first + i0 + i + 1..].fill(f32::NEG_INFINITY);
-            let (max, sum) = softmax_row::<V>(row, scale);
-            (sums[i], maxima[i]) = (sum, max);
+            scores[i * wide + first + i0 + i + 1..(i + 1) * wide].fill(f32::NEG_INFINITY);
         }
+        let (maxima, sums) = softmax_rows::<V>(&mut scores[..m * wide], m, scale);
         if let Some(lse) = lse.as_mut() {
             // all rows together: one logarithm is a long chain
             let logs: [f64; LANES] = std::array::from_fn(|i| ln(f64::from(sums[i])));
@@ -120,18 +117,28 @@ fn attend_body<V: Simd>(
     }
 }
 
-/// Turns scores into exp((s − max)·scale); gives the largest score and the sum. Positions not seen are −∞.
+/// Turns `m` rows of scores (at most 16, beside each other in memory) into exp((s − max)·scale); gives the largest score
+/// and the sum of each row. Positions not seen are −∞.
 #[inline(always)]
-fn softmax_row<V: Simd>(row: &mut [f32], scale: f32) -> (f32, f32) {
-    let n = row.len();
-    let max = largest(fold4!(n, V::splat(f32::NEG_INFINITY), |acc, i| at::<V>(row, i).max(acc)));
-    let (m, s) = (V::splat(max), V::splat(scale));
-    let sums = fold4!(n, V::zero(), |acc, i| {
-        let p = exp(at::<V>(row, i).sub(m).mul(s));
-        put(row, i, p);
-        acc.add(p)
-    });
-    (max, total(sums))
+fn softmax_rows<V: Simd>(scores: &mut [f32], m: usize, scale: f32) -> ([f32; LANES], [f32; LANES]) {
+    let (n, s) = (scores.len() / m, V::splat(scale));
+    let (mut maxima, mut sums, mut parts) = ([0.0; LANES], [1.0; LANES], [V::zero(); LANES]);
+    // row after row of each kind: what ends a row is a long chain, and these overlap
+    for (row, max) in scores.chunks_exact(n).zip(&mut maxima) {
+        *max = largest(fold4!(n, V::splat(f32::NEG_INFINITY), |acc, i| at::<V>(row, i).max(acc)));
+    }
+    for ((row, max), part) in scores.chunks_exact_mut(n).zip(&maxima).zip(&mut parts) {
+        let max = V::splat(*max);
+        *part = joined(fold4!(n, V::zero(), |acc, i| {
+            let p = exp(at::<V>(row, i).sub(max).mul(s));
+            put(row, i, p);
+            acc.add(p)
+        }));
+    }
+    for (sum, part) in sums.iter_mut().zip(parts).take(m) {
+        *sum = part.sum();
+    }
+    (maxima, sums)
 }
 
 simd!(

@@ -50,14 +50,15 @@ fn squares_body<V: Simd>(x: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Team;
 
     #[test]
     fn norm_is_right_and_does_not_depend_on_threads() {
         let g: Vec<f32> = (0..200_003).map(|i| (i as f32 * 0.7).sin()).collect();
         let want = g.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
         let norms = [1, 2, 3].map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| global_norm(&g))
+            let team = Team::new(threads).unwrap();
+            team.install(|| global_norm(&g))
         });
         assert!((norms[0] - want).abs() < 1e-9 * want);
         assert!(norms.iter().all(|n| *n == norms[0]));

@@ -5,7 +5,7 @@
 //! has one fixed order that depends on its own length alone. So results do not depend on blocking, thread count,
 //! batch size, batch split or instruction set, and decoding gives the trainer's bits.
 //!
-//! Threads are those of the current rayon pool.
+//! Threads are those of the current [`Team`].
 
 pub mod activation;
 mod adamw;
@@ -38,6 +38,7 @@ mod shape;
 mod simd;
 mod span;
 pub mod strips;
+mod team;
 mod tile;
 mod weights;
 
@@ -56,7 +57,6 @@ pub use finite::first_not_finite;
 pub use global_norm::global_norm;
 pub use grads::Grads;
 pub use half::Half;
-pub use par::threads;
 pub use reference::Reference;
 pub use sample::{Drawn, Sampling, Scratch, draw};
 pub use shape::{
@@ -65,4 +65,5 @@ pub use shape::{
 };
 pub use simd::{Level, best_level, force_level, level, supported};
 pub use span::{Span, Watch, span, watch};
+pub use team::{Team, default_threads, threads};
 pub use weights::Weights;

@@ -1,15 +1,13 @@
-//! Threads: fixed tasks handed out over the current rayon pool, and slices that tasks share.
+//! Fixed tasks handed out over the threads of the current team, and slices that tasks share.
 //!
 //! What a task computes never depends on which thread runs it or how many there are, so results do not either.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Threads of the current pool.
-pub fn threads() -> usize {
-    rayon::current_num_threads()
-}
+pub(crate) use crate::team::threads;
+use crate::team::together;
 
-/// Who works on something: all threads of the pool together, or one worker of a larger job alone.
+/// Who works on something: all threads of the team together, or one worker of a larger job alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Crew {
     All,
@@ -27,37 +25,70 @@ impl Crew {
     }
 }
 
-/// Runs `task(worker, index)` for every index below `tasks` over all threads, as [`Crew::each`].
+/// Runs `task(worker, index)` for every index below `tasks` over all threads, as [`Crew::each`]. Every worker begins with its
+/// own indices, the same ones every time: what they are about may still be in its cache.
 pub(crate) fn each(tasks: usize, task: impl Fn(usize, usize) + Sync) {
     let workers = threads().min(tasks);
     if workers <= 1 {
         (0..tasks).for_each(|i| task(0, i));
         return;
     }
-    let next = AtomicUsize::new(0);
-    fork(0, workers, &|worker| {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= tasks {
-                return;
-            }
-            task(worker, i);
+    let count = workers.min(MOST_QUEUES);
+    let queues: [_; MOST_QUEUES] =
+        std::array::from_fn(|i| Queue::new(if i < count { (tasks - i).div_ceil(count) } else { 0 }));
+    let work = |worker: usize| {
+        let own = worker % count;
+        while let Some(k) = queues[own].first() {
+            task(worker, own + k * count);
         }
-    });
+        for other in (1..count).map(|i| (own + i) % count) {
+            while let Some(k) = queues[other].last() {
+                task(worker, other + k * count);
+            }
+        }
+    };
+    if !together(workers, &work) {
+        work(0);
+    }
+}
+
+/// Queues of tasks; more threads than these share them.
+const MOST_QUEUES: usize = 32;
+
+/// Tasks `front..back` that nobody has begun: in the upper and in the lower half of a word.
+#[repr(align(64))]
+struct Queue(AtomicU64);
+
+impl Queue {
+    fn new(tasks: usize) -> Queue {
+        Queue(AtomicU64::new(u64::from(u32::try_from(tasks).expect("fewer tasks than 2³²"))))
+    }
+
+    /// Takes the first one.
+    fn first(&self) -> Option<usize> {
+        self.take(|front, _| front, |ends| ends + (1 << 32))
+    }
+
+    /// Takes the last one.
+    fn last(&self) -> Option<usize> {
+        self.take(|_, back| back - 1, |ends| ends - 1)
+    }
+
+    fn take(&self, which: impl Fn(u64, u64) -> u64, rest: impl Fn(u64) -> u64) -> Option<usize> {
+        let ends = |ends: u64| (ends >> 32, ends & u64::from(u32::MAX));
+        let left = |word: u64| ends(word).0 < ends(word).1;
+        let before =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| left(word).then(|| rest(word)));
+        let (front, back) = ends(before.ok()?);
+        Some(which(front, back) as usize)
+    }
 }
 
 /// Runs `task` once on every thread.
 pub(crate) fn on_every_thread(task: impl Fn() + Sync) {
-    rayon::broadcast(|_| task());
-}
-
-fn fork(first: usize, count: usize, f: &(impl Fn(usize) + Sync)) {
-    if count == 1 {
-        f(first);
-        return;
+    if !together(threads(), &|_| task()) {
+        task();
     }
-    let half = count / 2;
-    rayon::join(|| fork(first, count - half, f), || fork(first + count - half, half, f));
 }
 
 /// A slice whose disjoint parts are written by different tasks.

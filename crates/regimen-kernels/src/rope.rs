@@ -51,6 +51,9 @@ fn rope_body<V: Simd>(
 ) {
     let pairs = table.inv_freq.len();
     let sign = V::splat(if inverse { -1.0 } else { 1.0 });
+    if 2 * pairs == LANES {
+        return turn_by_eight(x, row, heads, head_dim, positions, table, sign);
+    }
     for (r, &position) in positions.iter().enumerate() {
         let (cos, sin) = table.at(position as usize);
         let turned = &mut x[r * row..r * row + heads * head_dim];
@@ -62,6 +65,29 @@ fn rope_body<V: Simd>(
                 put(a, i, x.mul(c).sub(y.mul(s)));
                 put(b, i, y.mul(c).add(x.mul(s)));
             }
+        }
+    }
+}
+
+/// [`rope`] by eight pairs, both halves of a head in one vector. The same bits: x·c + y·(−s) is x·c − y·s.
+#[inline(always)]
+fn turn_by_eight<V: Simd>(
+    x: &mut [f32],
+    row: usize,
+    heads: usize,
+    head_dim: usize,
+    positions: &[u32],
+    table: &RopeTable,
+    sign: V,
+) {
+    for (r, &position) in positions.iter().enumerate() {
+        let cos_sin = at::<V>(&table.rows, position as usize * LANES);
+        let sin_cos = cos_sin.swap_halves();
+        let cos = V::halves(cos_sin, sin_cos);
+        let sin = V::halves(sin_cos.mul(V::splat(-1.0)), cos_sin).mul(sign);
+        for head in x[r * row..r * row + heads * head_dim].chunks_exact_mut(head_dim) {
+            let xy = at::<V>(head, 0);
+            put(head, 0, xy.mul(cos).add(xy.swap_halves().mul(sin)));
         }
     }
 }

@@ -129,7 +129,12 @@ pub(crate) trait Simd: Copy {
     fn pow2(self) -> Self;
     /// Per lane `self < o ? yes : no`.
     fn select_lt(self, o: Self, yes: Self, no: Self) -> Self;
+    /// Lanes 0–7 and 8–15 exchanged.
+    fn swap_halves(self) -> Self;
     fn lanes(self) -> [f32; LANES];
+    /// Asks for the cache line at `p`, which need not be readable.
+    #[inline(always)]
+    fn prefetch(_p: *const f32) {}
 
     /// Runs a register tile with this level's instructions.
     /// # Safety
@@ -152,6 +157,14 @@ pub(crate) trait Simd: Copy {
     #[inline(always)]
     fn zero() -> Self {
         Self::splat(0.0)
+    }
+
+    /// Lanes 0–7 of `low` and 8–15 of `high`.
+    #[inline(always)]
+    fn halves(low: Self, high: Self) -> Self {
+        const INDEX: [f32; LANES] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+        // SAFETY: sixteen floats.
+        unsafe { Self::load(INDEX.as_ptr()) }.select_lt(Self::splat(8.0), low, high)
     }
 
     /// Sum of the lanes by a fixed tree: lanes 8 apart, then 4, 2, 1.
@@ -231,10 +244,16 @@ macro_rules! fold4 {
 }
 pub(crate) use fold4;
 
+/// [`fold4!`]'s accumulators as one vector of sums.
+#[inline(always)]
+pub(crate) fn joined<V: Simd>(a: [V; 4]) -> V {
+    a[0].add(a[1]).add(a[2].add(a[3]))
+}
+
 /// The sum of [`fold4!`]'s accumulators.
 #[inline(always)]
 pub(crate) fn total<V: Simd>(a: [V; 4]) -> f32 {
-    a[0].add(a[1]).add(a[2].add(a[3])).sum()
+    joined(a).sum()
 }
 
 /// The largest lane of [`fold4!`]'s accumulators.

@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout as Bytes, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regimen_kernels::{
-    AdamW, Decoder, Decoding, Grads, Half, Layout, Pick, Reference, Rows, Sampling, Scratch, Shape, Upstream,
-    Weights, adamw, draw, first_not_finite, global_norm,
+    AdamW, Decoder, Decoding, Grads, Half, Layout, Pick, Reference, Rows, Sampling, Scratch, Shape, Team,
+    Upstream, Weights, adamw, draw, first_not_finite, global_norm,
 };
 
 struct Counting;
@@ -134,8 +134,8 @@ fn decode(
 
 #[test]
 fn nothing_is_allocated_after_the_first_steps() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
-    pool.install(|| {
+    let team = Team::new(2).expect("two threads");
+    team.install(|| {
         for shape in
             [Reference::TINY.shape, Shape { tied: true, attention_bias: true, ..Reference::XS.shape }]
         {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use regimen_core::model::Model;
 use regimen_core::run::{Checkpoint, RunDir};
+use regimen_kernels::Team;
 use regimen_nn::hf::Hold;
 use regimen_nn::{Device, Half};
 use support::{Looker, SMALL, exact_files, go, resolve, run};
@@ -103,8 +104,8 @@ fn a_stopped_run_ends_in_the_same_bytes() {
     let (whole, parts) = (tmp.path().join("a/run"), tmp.path().join("b/run"));
     run(&recipe, &[BF16], &whole);
     let resolved = resolve(&recipe, &[BF16]);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
-    pool.install(|| {
+    let team = Team::new(3).expect("threads");
+    team.install(|| {
         for (stage, step) in [("sft", 1), ("sft", 3), ("rl", 2)] {
             go(&resolved, &parts, &mut Looker::stopping_after(stage, step)).expect("a part");
         }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use regimen_kernels::Team;
 use support::{SMALL, exact_files, last_weights, run};
 
 /// Invariant 7: on the CPU the sampler's log-probs are the trainer's, bit for bit.
@@ -28,8 +29,8 @@ fn the_number_of_threads_changes_nothing() {
     let tmp = tempfile::tempdir().expect("a folder");
     let run_with = |threads: usize| {
         let path = tmp.path().join(format!("{threads}/run"));
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| run(SMALL, &[], &path));
+        let team = Team::new(threads).expect("threads");
+        team.install(|| run(SMALL, &[], &path));
         exact_files(&path)
     };
     let one = run_with(1);

@@ -84,14 +84,16 @@ fn backward_body<V: Simd>(
                 };
                 // SAFETY: as above.
                 unsafe { product::<V, false>(m, seen, hd, &o) };
-                for i in i0..i0 + m {
+                // each row's Σ o·do, all together: what ends a row is a long chain
+                let mut levels = [0.0; LANES];
+                for (i, level) in (i0..i0 + m).zip(&mut levels) {
+                    let (o_row, do_row) = (&out[i * out_row..][..hd], &dout[i * out_row..][..hd]);
+                    *level = total(fold4!(hd, V::zero(), |acc, d| at::<V>(o_row, d).fma(at(do_row, d), acc)));
+                }
+                for (i, level) in (i0..i0 + m).zip(levels) {
                     let (p, ds) =
                         (&mut s.scores[(i - b0) * wide..][..wide], &mut s.dscores[(i - b0) * wide..][..wide]);
-                    let (o_row, do_row) = (&out[i * out_row..][..hd], &dout[i * out_row..][..hd]);
-                    let level = V::splat(total(
-                        fold4!(hd, V::zero(), |acc, d| at::<V>(o_row, d).fma(at(do_row, d), acc))
-                    ));
-                    let shift = V::splat(-lse[i * lse_row + h]);
+                    let (level, shift) = (V::splat(level), V::splat(-lse[i * lse_row + h]));
                     // a key of a strip is seen by queries of the same strip and later ones: zeros up to there
                     let seen = padded(i + 1);
                     p[i + 1..seen].fill(f32::NEG_INFINITY);

@@ -1,6 +1,6 @@
 //! Attention of one new token, for decoding.
 
-use super::{padded, softmax_row};
+use super::{padded, softmax_rows};
 use crate::gemm::{Operands, product};
 use crate::simd::{LANES, Simd, put, simd};
 
@@ -51,10 +51,13 @@ fn attend_one_body<V: Simd>(
         let beside = (8 * LANES).div_ceil(head_dim).min(heads - h);
         let beside = 1 << beside.ilog2().min(3);
         let mut invs = [0.0f32; 8];
-        for i in h..h + beside {
-            let row = &mut scores[i * wide..(i + 1) * wide];
+        let rows = &mut scores[h * wide..(h + beside) * wide];
+        for row in rows.chunks_exact_mut(wide) {
             row[seen..].fill(f32::NEG_INFINITY);
-            invs[i - h] = 1.0 / softmax_row::<V>(row, scale).1;
+        }
+        let (_, sums) = softmax_rows::<V>(rows, beside, scale);
+        for (inv, sum) in invs.iter_mut().zip(&sums[..beside]) {
+            *inv = 1.0 / sum;
         }
         let w = Weighted { scores, wide, seen, values, each, group, head_dim, first: h };
         match beside {

@@ -131,6 +131,10 @@ impl Simd for V128 {
         }
     }
     #[inline(always)]
+    fn swap_halves(self) -> Self {
+        Self(self.2, self.3, self.0, self.1)
+    }
+    #[inline(always)]
     fn lanes(self) -> [f32; LANES] {
         let mut out = [0.0; LANES];
         unsafe { self.store(out.as_mut_ptr()) };

@@ -110,6 +110,10 @@ impl Simd for Plain {
         out
     }
     #[inline(always)]
+    fn swap_halves(self) -> Self {
+        Self(std::array::from_fn(|i| self.0[(i + LANES / 2) % LANES]))
+    }
+    #[inline(always)]
     fn lanes(self) -> [f32; LANES] {
         self.0
     }

@@ -3,7 +3,7 @@
 use super::{Case, DROPOUT, base, case, grads_of, step, variants, weights};
 use crate::decoder::{Decoder, Limits, Pick, Rows};
 use crate::simd::{Level, best_level, force_level};
-use crate::{Decoding, Grads, Half, Layout, Shape, Weights, can_be_half, logprob};
+use crate::{Decoding, Grads, Half, Layout, Shape, Team, Weights, can_be_half, logprob};
 
 #[test]
 fn splits_threads_and_levels_change_no_bit() {
@@ -44,9 +44,9 @@ fn splits_threads_and_levels_change_no_bit() {
         assert_eq!(entropy, want.1, "{s:?}");
         assert!(grads.flat() == want.2, "{s:?}: gradients of 8 × 1 differ from 1 × 8");
         for threads in [1, 2, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let team = Team::new(threads).unwrap();
             assert!(
-                pool.install(|| grads_of(&s, &layout, &w, &whole, 1.0)) == want,
+                team.install(|| grads_of(&s, &layout, &w, &whole, 1.0)) == want,
                 "{s:?}: {threads} threads"
             );
         }
@@ -176,8 +176,8 @@ fn limits_and_long_documents_change_no_bit() {
         Limits { chunk_bytes: 1 << 30, ..Limits::default() },
     ] {
         for threads in [1, 2] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let got = pool.install(|| {
+            let team = Team::new(threads).unwrap();
+            let got = team.install(|| {
                 let mut decoder = Decoder::new(&s, &layout).unwrap();
                 decoder.limits = limits;
                 let mut grads = Grads::new(&layout);
