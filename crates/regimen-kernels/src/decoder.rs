@@ -6,6 +6,7 @@
 
 mod backward;
 mod chunk;
+mod flow;
 mod forward;
 mod head;
 mod layer;
@@ -24,6 +25,7 @@ use crate::gemm::PackedMatrix;
 use crate::plan::Plan;
 use crate::rope::RopeTable;
 use crate::shape::{Layout, Shape};
+use flow::Flow;
 use parts::Parts;
 use weigh::Weigh;
 
@@ -164,38 +166,13 @@ struct Picks {
     entropy: Vec<f32>,
     /// Rows of hidden states of the picks.
     rows: Vec<f32>,
-    /// Logits of the picks, when they are few enough to be kept, then their gradients.
+    /// Logits of the picks, when they are few enough to be kept, then their gradients, then chunks on the way down.
     logits: Vec<f32>,
     logits_kept: bool,
     positions: Vec<u32>,
     /// Hidden states at these positions, and their logits.
     position_rows: Vec<f32>,
     position_logits: Vec<f32>,
-}
-
-/// Gradients on their way down. The residual stream's is whole; the rest belongs to one chunk of rows in one layer.
-#[derive(Default)]
-struct Flow {
-    /// Of the residual stream above the layer, then below it; [ids, width].
-    dx: Vec<f32>,
-    /// Of the hidden states; [ids, width].
-    dhidden: Vec<f32>,
-    /// Hidden states' own gradients of one chunk of picks.
-    dpicks: Vec<f32>,
-    dmid: Vec<f32>,
-    /// Of the norms' outputs, before the feed-forward part and before attention.
-    dnormed: [Vec<f32>; 2],
-    stats: [Vec<[f32; 2]>; 2],
-    datt: Vec<f32>,
-    dqkv: Vec<f32>,
-    /// Of q and k behind their norms (with qk_norm).
-    dqk: Vec<f32>,
-    /// Left operands of weight gradients, in strips: d(down's output), d(inner), d(o's output), dqkv; then the
-    /// gradients of their adapters' inner states.
-    strips: [Vec<f32>; 8],
-    /// Right operands, in panels [width / 16][cap][16]: activation, norm's output, attention's output, norm's output;
-    /// then their adapters' inner states; then what adapters that drop inputs see of them.
-    panels: [Vec<f32>; 12],
 }
 
 /// Buffers of one thread.

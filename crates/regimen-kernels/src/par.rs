@@ -116,6 +116,13 @@ impl<'a, T> Shared<'a, T> {
         Self { at: unsafe { self.at.add(start) }, len: self.len - start, life: self.life }
     }
 
+    /// A part of the slice, to be shared in turn.
+    pub fn within(&self, range: std::ops::Range<usize>) -> Self {
+        let rest = self.after(range.start);
+        assert!(range.len() <= rest.len, "inside the slice");
+        Self { len: range.len(), ..rest }
+    }
+
     /// `slice[start..start + len]`, mutable.
     /// # Safety
     /// No other part in use at the same time may overlap it.

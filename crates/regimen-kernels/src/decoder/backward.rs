@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::chunk::Chunk;
+use super::flow::{Flow, Places};
 use super::layer::{balanced, block, blocks, joined};
 use super::parts::Parts;
 use super::weigh::{TrainedNorm, weigh};
@@ -86,38 +87,13 @@ impl Decoder {
         let rows = |c: &Range<usize>| apart(joined(&self.batch.groups[c.clone()]).rows.len());
         let cap = self.chunks.iter().map(rows).max().unwrap_or(0);
         let (s, f) = (&self.shape, &mut self.flow);
-        let (d, iw, a, w) = (s.width, s.inner_width(), s.q_width(), s.qkv_width());
-        let [dnormed0, dnormed1] = &mut f.dnormed;
-        for (buffer, width) in [
-            (&mut f.dmid, d),
-            (dnormed0, d),
-            (dnormed1, d),
-            (&mut f.datt, a),
-            (&mut f.dqkv, w),
-            (&mut f.dqk, if s.qk_norm { a + s.kv_width() } else { 0 }),
-        ] {
-            grow(buffer, cap * width);
-        }
-        // a strip or panel more than the whole width for entries that start their own
-        for (strips, width) in f.strips.iter_mut().zip([d, iw, d, w]) {
-            grow(strips, (width.div_ceil(STRIP) + 3) * LANES * cap);
-        }
-        for (panels, width) in f.panels.iter_mut().zip([s.ffn, d, a, d]) {
-            grow(panels, width.div_ceil(LANES) * LANES * cap);
-        }
-        if let Some(lora) = &s.lora {
-            for (product, parts) in [1, 2, 1, 3].into_iter().enumerate() {
-                grow(&mut f.strips[4 + product], parts * lora.rank.div_ceil(STRIP) * LANES * cap);
-                grow(&mut f.panels[4 + product], parts * lora.rank.div_ceil(LANES) * LANES * cap);
-                if lora.dropout > 0.0 {
-                    let width = [s.ffn, d, a, d][product];
-                    grow(&mut f.panels[8 + product], width.div_ceil(LANES) * LANES * cap);
-                }
-            }
+        f.places = Places::new(s, cap);
+        if self.picks.logits.len() < f.places.len {
+            grow(&mut f.room, f.places.len);
         }
         f.stats.iter_mut().for_each(|s| s.resize(s.len().max(cap), [0.0; 2]));
         for worker in &mut self.workers {
-            grow(&mut worker.dinner, ROW_BLOCK * iw);
+            grow(&mut worker.dinner, ROW_BLOCK * s.inner_width());
             worker.attention.reserve(self.batch.longest, s.head_dim, true);
         }
     }
@@ -153,9 +129,12 @@ impl Decoder {
         let groups = &self.batch.groups[groups];
         let whole = joined(groups);
         let (level, own) = (self.level(l), self.own_level(l));
-        let (f, k) = (&mut self.flow, &self.kept);
-        let [dnormed0, dnormed1] = &mut f.dnormed;
-        let [stats0, stats1] = &mut f.stats;
+        let (k, Flow { dx, stats, room, places, .. }) = (&self.kept, &mut self.flow);
+        let [stats0, stats1] = stats;
+        // the logits' gradients have gone down by now
+        let logits = &mut self.picks.logits;
+        let room = Shared::new(if logits.len() >= places.len { logits } else { room });
+        let part = |place: &Range<usize>| room.within(place.clone());
         let chunk = Chunk {
             shape: &self.shape,
             at: &self.plan.layers[l],
@@ -174,15 +153,15 @@ impl Decoder {
             att: &k.att,
             lse: &k.lse,
             inner: &k.inner,
-            dx: Shared::new(&mut f.dx),
-            dmid: Shared::new(&mut f.dmid),
-            dnormed: [Shared::new(dnormed0), Shared::new(dnormed1)],
+            dx: Shared::new(dx),
+            dmid: part(&places.dmid),
+            dnormed: places.dnormed.each_ref().map(part),
             stats: [Shared::new(stats0), Shared::new(stats1)],
-            datt: Shared::new(&mut f.datt),
-            dqkv: Shared::new(&mut f.dqkv),
-            dqk: Shared::new(&mut f.dqk),
-            strips: f.strips.each_mut().map(|s| Shared::new(s)),
-            panels: f.panels.each_mut().map(|p| Shared::new(p)),
+            datt: part(&places.datt),
+            dqkv: part(&places.dqkv),
+            dqk: part(&places.dqk),
+            strips: places.strips.each_ref().map(part),
+            panels: places.panels.each_ref().map(part),
             workers: Shared::new(&mut self.workers),
         };
         if balanced(groups) {

@@ -229,18 +229,17 @@ impl Decoder {
         if self.is_frozen(self.plan.head) {
             return;
         }
-        let [strips, ..] = &mut self.flow.strips;
-        let [panels, ..] = &mut self.flow.panels;
         let cap = apart(count);
-        grow(strips, v.div_ceil(STRIP) * LANES * cap);
-        grow(panels, d.div_ceil(LANES) * LANES * cap);
+        let (left, right) = (v.div_ceil(STRIP) * LANES * cap, d.div_ceil(LANES) * LANES * cap);
+        grow(&mut self.flow.room, left + right);
+        let (strips, panels) = self.flow.room[..left + right].split_at_mut(left);
         let (to_strips, to_panels) = (Shared::new(strips), Shared::new(panels));
         par::each(count.div_ceil(HEAD_ROWS), |_, task| {
             let (r, rows) = (task * HEAD_ROWS, HEAD_ROWS.min(count - task * HEAD_ROWS));
             write_strips(to_strips, cap, r, &dlogits[r * v..(r + rows) * v], v, 0, v);
             write_panels(to_panels, &x[r * d..(r + rows) * d], d, d, r, cap);
         });
-        let (strips, panels) = (&self.flow.strips[0], &self.flow.panels[0]);
+        let (strips, panels) = self.flow.room[..left + right].split_at(left);
         let out = Shared::new(grads.head_mut(self.plan.head, v * d));
         let high = TASK_STRIPS * STRIP;
         par::each(v.div_ceil(high), |_, task| {
