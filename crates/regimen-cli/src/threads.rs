@@ -3,14 +3,16 @@
 use std::num::NonZeroUsize;
 
 use regimen_base::Error;
-use regimen_kernels::{Team, default_threads};
+use regimen_kernels::Team;
 
 use crate::failure::Outcome;
 
 /// Starts them: as many as asked for, or as `RAYON_NUM_THREADS` says, or one a core. The kernels have a team of their own;
 /// Burn, which other nets run on, has rayon's pool. The main thread is one of both.
 pub fn start(count: Option<NonZeroUsize>) -> Outcome {
-    let count = count.map_or_else(default_threads, NonZeroUsize::get);
+    let said = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok();
+    let cores = || std::thread::available_parallelism().ok();
+    let count = count.or_else(said).or_else(cores).map_or(1, NonZeroUsize::get);
     let refused = |e: String| {
         Error::failed(format!("cannot start the threads: {e}")).remedy("ask for fewer with `--threads N`")
     };

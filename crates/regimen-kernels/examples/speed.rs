@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use regimen_kernels::gemm::{PackedMatrix, by_packed};
 use regimen_kernels::{
-    AdamW, Decoder, Decoding, Grads, Layout, Pick, Reference, Rows, Sampling, Scratch, Upstream, adamw, draw,
-    level, threads,
+    AdamW, Decoder, Decoding, Grads, Layout, Pick, Reference, Rows, Sampling, Scratch, Team, Upstream, adamw,
+    draw, level, threads,
 };
 
 /// Draws below n: the stream of the comparison scripts.
@@ -177,6 +177,9 @@ fn decode(s: &Reference, rounds: usize, rows: usize) {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(count) = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()) {
+        Team::new(count).expect("threads").make_default();
+    }
     let steps: usize = args.get(1).and_then(|a| a.parse().ok()).unwrap_or(10);
     let peak = peak();
     println!("{:?}, {} threads, matmul {peak:.0} GFLOP/s", level(), threads());

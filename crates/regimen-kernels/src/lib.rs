@@ -65,5 +65,5 @@ pub use shape::{
 };
 pub use simd::{Level, best_level, force_level, level, supported};
 pub use span::{Span, Watch, span, watch};
-pub use team::{Team, default_threads, threads};
+pub use team::{Team, threads};
 pub use weights::Weights;

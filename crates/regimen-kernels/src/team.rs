@@ -106,17 +106,12 @@ impl Drop for Team {
     }
 }
 
-/// The default team: `make_default`'s, or one thread a core (`RAYON_NUM_THREADS` says otherwise).
+/// The default team: [`Team::make_default`]'s, or one thread a core.
 fn default_team() -> &'static Team {
     DEFAULT.get_or_init(|| {
-        Team::new(default_threads()).unwrap_or_else(|_| Team::new(1).expect("a team without helpers"))
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Team::new(cores).unwrap_or_else(|_| Team::new(1).expect("a team without helpers"))
     })
-}
-
-/// Threads of a team that nobody asked for otherwise.
-pub fn default_threads() -> usize {
-    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-    asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 fn current() -> Arc<Shared> {
