@@ -150,7 +150,7 @@ fn decode(s: &Reference, rounds: usize, rows: usize) {
     let v = s.shape.vocab;
     for _ in 0..rounds {
         let prompts: Vec<Vec<u32>> = (0..rows).map(|_| (0..prompt).map(|_| rng.draw(v)).collect()).collect();
-        let t = cpu();
+        let t = Instant::now();
         dec.load(&w);
         let all: Vec<(usize, &[u32])> = prompts.iter().enumerate().map(|(i, p)| (i, p.as_slice())).collect();
         dec.prefill(&all);
@@ -163,12 +163,12 @@ fn decode(s: &Reference, rounds: usize, rows: usize) {
                 .map(|i| (i, draw(&logits[i * v..(i + 1) * v], &sampling, rng.uniform(), &mut scratch).id))
                 .collect();
         }
-        times.push((cpu() - t) / threads() as f64);
+        times.push(t.elapsed().as_secs_f64());
     }
     let best = times.iter().copied().fold(f64::MAX, f64::min);
     let tokens = (rows * new) as f64;
     println!(
-        "{:5} decode {:8.0} tok/s by CPU time (best {:8.0})  {rows} rows",
+        "{:5} decode {:8.0} tok/s by the clock (best {:8.0})  {rows} rows",
         s.name,
         tokens / median(&mut times),
         tokens / best
@@ -190,7 +190,8 @@ fn main() {
         }
         if part != "train" {
             decode(s, 3, 64);
-            decode(s, 1, 1);
+            decode(s, 3, 8);
+            decode(s, 3, 1);
         }
     }
 }

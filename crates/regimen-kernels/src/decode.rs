@@ -10,15 +10,20 @@ use crate::buffer::grow;
 use crate::gemm::PackedMatrix;
 use crate::half::Half;
 use crate::pack::Held;
-use crate::par::{self, Shared};
+use crate::par::{self, Crew, Shared};
 use crate::plan::Plan;
 use crate::rope::RopeTable;
 use crate::shape::{Layout, Shape};
+use crate::simd::LANES;
 use crate::weights::{Matrix, Weights};
 use pass::Engine;
 
 /// Rows a task takes through all layers at once.
 const TASK_ROWS: usize = 112;
+
+/// More weights than the caches hold (8 MiB): threads that each take some rows through all layers would each read all of
+/// them.
+const SHARED_FROM: usize = 1 << 21;
 
 /// A decoder with one cache a slot. Slots are independent: what a slot computes does not depend on the others.
 pub struct Decoding {
@@ -35,7 +40,12 @@ pub struct Decoding {
     slots: Vec<Slot>,
     logits: Vec<f32>,
     workers: Vec<Worker>,
+    /// Scratch of attention, one a thread.
+    scores: Vec<Vec<f32>>,
     call: Call,
+    /// Weights from which on all threads share each product of a call with few rows, instead of its rows; results do not
+    /// depend on it.
+    pub(crate) shared_from: usize,
 }
 
 /// Embedding, norms and biases; the other matrices are packed.
@@ -107,7 +117,6 @@ struct Worker {
     att: Vec<f32>,
     inner: Vec<f32>,
     act: Vec<f32>,
-    scores: Vec<f32>,
     positions: Vec<u32>,
     /// Rows of the logits that a pass computes.
     wanted: Vec<usize>,
@@ -144,7 +153,9 @@ impl Decoding {
             slots: (0..slots).map(|_| Slot::default()).collect(),
             logits: Vec::new(),
             workers: Vec::new(),
+            scores: Vec::new(),
             call: Call::default(),
+            shared_from: SHARED_FROM,
             shape: shape.clone(),
             plan,
         })
@@ -246,12 +257,18 @@ impl Decoding {
         assert!(call.ids.iter().all(|id| (*id as usize) < self.shape.vocab), "ids lie in the vocabulary");
         self.logits.resize((call.segments.len() * self.shape.vocab).max(self.logits.len()), 0.0);
         self.workers.resize_with(self.workers.len().max(par::threads()), Worker::default);
-        // segments are independent: each task takes some of them through all layers
-        let share = call.ids.len().div_ceil(par::threads()).clamp(1, TASK_ROWS);
+        // segments are independent: each task takes some of them through all layers, alone or with all threads
+        let together = call.ids.len() <= TASK_ROWS && self.plan.len >= self.shared_from;
+        let share =
+            if together { TASK_ROWS } else { call.ids.len().div_ceil(par::threads()).clamp(1, TASK_ROWS) };
         split(&call.segments, share, &mut call.tasks);
         let (rows, longest) = call.largest(&self.slots);
         for worker in &mut self.workers {
-            worker.reserve(&self.shape, rows, longest);
+            worker.reserve(&self.shape, rows);
+        }
+        self.scores.resize_with(self.workers.len(), Vec::new);
+        for scores in &mut self.scores {
+            scores.resize(scores.len().max(self.shape.heads.max(LANES) * padded(longest)), 0.0);
         }
         let (slots, logits, workers) =
             (Shared::new(&mut self.slots), Shared::new(&mut self.logits), Shared::new(&mut self.workers));
@@ -266,12 +283,18 @@ impl Decoding {
             ids: &call.ids,
             slots,
             logits,
+            scores: Shared::new(&mut self.scores),
         };
-        par::each(call.tasks.len(), |worker, task| {
+        let go = |crew: Crew, worker: usize, task: usize| {
             // SAFETY: one worker's buffers.
             let w = unsafe { &mut workers.part(worker, 1)[0] };
-            engine.task(w, &call.segments[call.tasks[task].clone()]);
-        });
+            engine.task(crew, w, &call.segments[call.tasks[task].clone()]);
+        };
+        if together {
+            (0..call.tasks.len()).for_each(|task| go(Crew::All, 0, task));
+        } else {
+            par::each(call.tasks.len(), |worker, task| go(Crew::Alone(worker), worker, task));
+        }
         self.call = call;
     }
 }

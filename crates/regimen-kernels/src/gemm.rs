@@ -3,7 +3,7 @@
 
 use crate::buffer::{Scratch, grow};
 use crate::half::{Half, widen_body};
-use crate::par::{self, Block, Shared};
+use crate::par::{self, Block, Columns, Shared};
 use crate::simd::{LANES, Simd, simd};
 use crate::tile::{self, Tile};
 
@@ -236,6 +236,29 @@ fn rows_by_packed_body<V: Simd>(
         // SAFETY: as above.
         Some((half, bits)) => unsafe { half_product::<V>(m, n, k, &o, *half, &bits[start..]) },
     }
+}
+
+/// Panels of a task that shares columns, at least.
+const SHARE_PANELS: usize = 4;
+
+/// [`rows_by_packed`] by all threads, each some of the columns; by this one alone when it is at work for a team already.
+pub(crate) fn columns_by_packed(c: Block<'_>, from: From, x: &[f32], x_row: usize, b: &PackedMatrix) {
+    let n = c.width();
+    let share = n.div_ceil(LANES).div_ceil(2 * par::threads()).max(SHARE_PANELS) * LANES;
+    if share >= n || !par::may_share() {
+        rows_by_packed(c, from, x, x_row, b, 0);
+        return;
+    }
+    let c = Columns::new(c);
+    par::each(n.div_ceil(share), |_, task| {
+        let first = task * share;
+        let from = match from {
+            From::Other(other) => From::Other(&other[first..]),
+            same => same,
+        };
+        // SAFETY: a range of columns a task.
+        rows_by_packed(unsafe { c.part(first, share.min(n - first)) }, from, x, x_row, b, first);
+    });
 }
 
 /// Panels that are widened together, and rows of them: 128 KiB, which stay in the second-level cache.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::dropout::Dropout;
-use crate::gemm::{From, PackedMatrix, rows_by_packed};
+use crate::gemm::{From, PackedMatrix, columns_by_packed, rows_by_packed};
 use crate::pack::{Held, Job, job};
 use crate::par::Block;
 use crate::plan::AdapterAt;
@@ -46,7 +46,7 @@ impl Linear {
     /// y = from + x·Wᵀ + scale·(x·Aᵀ)·Bᵀ; x has row stride `x_row`. `keys` of the rows decide what the adapter drops.
     pub fn apply(&self, mut y: Block<'_>, from: From, x: &[f32], x_row: usize, keys: &[u64]) {
         let width = y.width();
-        rows_by_packed(y.columns(0, width), from, x, x_row, &self.weight, 0);
+        columns_by_packed(y.columns(0, width), from, x, x_row, &self.weight);
         if let Some(adapter) = &self.adapter {
             adapter.add(&mut y, x, x_row, keys);
         }

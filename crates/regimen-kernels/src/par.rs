@@ -4,8 +4,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(crate) use crate::team::threads;
 use crate::team::together;
+pub(crate) use crate::team::{may_share, threads};
 
 /// Who works on something: all threads of the team together, or one worker of a larger job alone.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +188,28 @@ impl<'a> Block<'a> {
 
     pub fn width(&self) -> usize {
         self.width
+    }
+}
+
+/// A block whose columns are written by different tasks.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<'a>(Shared<'a>, [usize; 3]);
+
+impl<'a> Columns<'a> {
+    pub fn new(block: Block<'a>) -> Self {
+        let Block { at, rows, row, width, life } = block;
+        let len = if rows == 0 { 0 } else { (rows - 1) * row + width };
+        Self(Shared { at, len, life }, [rows, row, width])
+    }
+
+    /// Some of the columns.
+    /// # Safety
+    /// No other columns in use at the same time may overlap them.
+    pub unsafe fn part(&self, first: usize, width: usize) -> Block<'a> {
+        let [rows, row, all] = self.1;
+        assert!(first + width <= all, "columns of the block");
+        // SAFETY: promised by the caller.
+        unsafe { self.0.block(first, rows, row, width) }
     }
 }
 

@@ -127,6 +127,11 @@ pub fn threads() -> usize {
     }
 }
 
+/// Whether this thread could hand work to a team: it does none itself.
+pub(crate) fn may_share() -> bool {
+    WORKS_IN.get() == 0 && threads() > 1
+}
+
 /// Runs `task(worker)` for every worker below `workers`, each on a thread of its own; this thread is worker 0. Gives
 /// false, and runs nothing, when the team is busy or this thread already works for one.
 pub(crate) fn together(workers: usize, task: &(dyn Fn(usize) + Sync)) -> bool {

@@ -1,10 +1,10 @@
-//! New tokens of some slots on their way through all layers, by one thread.
+//! New tokens of some slots on their way through all layers, by one thread or by all.
 
 use super::{Segment, Slot, TASK_ROWS, Worker};
-use crate::attention::{KeysValues, attend, attend_one, padded};
+use crate::attention::{KeysValues, attend, attend_one};
 use crate::block::{FeedScratch, PackedLayer, feed_forward, feed_norm, norm_rows, project_out, project_qkv};
-use crate::gemm::{From, PackedMatrix, rows_by_packed};
-use crate::par::{Block, Shared};
+use crate::gemm::{From, PackedMatrix, columns_by_packed};
+use crate::par::{Block, Crew, Shared};
 use crate::plan::Plan;
 use crate::rope::RopeTable;
 use crate::shape::Shape;
@@ -26,11 +26,13 @@ pub(super) struct Engine<'a> {
     pub each: usize,
     pub slots: Shared<'a, Slot>,
     pub logits: Shared<'a>,
+    /// Scratch of attention, one a thread.
+    pub scores: Shared<'a, Vec<f32>>,
 }
 
 impl Worker {
-    /// Room for passes of up to `rows` rows in slots of up to `longest` tokens.
-    pub fn reserve(&mut self, s: &Shape, rows: usize, longest: usize) {
+    /// Room for passes of up to `rows` rows.
+    pub fn reserve(&mut self, s: &Shape, rows: usize) {
         for (buffer, width) in [
             (&mut self.x, s.width),
             (&mut self.mid, s.width),
@@ -42,7 +44,6 @@ impl Worker {
         ] {
             buffer.resize(buffer.len().max(rows * width), 0.0);
         }
-        self.scores.resize(self.scores.len().max(s.heads.max(LANES) * padded(longest)), 0.0);
         self.positions.reserve(rows.saturating_sub(self.positions.len()));
         self.wanted.reserve(rows.saturating_sub(self.wanted.len()));
     }
@@ -50,22 +51,22 @@ impl Worker {
 
 impl Engine<'_> {
     /// Takes segments through all layers: together when they are short, a long one in pieces.
-    pub fn task(&self, w: &mut Worker, segments: &[Segment]) {
+    pub fn task(&self, crew: Crew, w: &mut Worker, segments: &[Segment]) {
         let rows: usize = segments.iter().map(|s| s.len).sum();
         if rows <= TASK_ROWS {
-            self.pass(w, segments);
+            self.pass(crew, w, segments);
             return;
         }
         for s in segments {
             for from in (0..s.len).step_by(TASK_ROWS) {
                 let len = TASK_ROWS.min(s.len - from);
                 let out = s.out.filter(|_| from + len == s.len);
-                self.pass(w, &[Segment { first: s.first + from, len, out, ..*s }]);
+                self.pass(crew, w, &[Segment { first: s.first + from, len, out, ..*s }]);
             }
         }
     }
 
-    fn pass(&self, w: &mut Worker, segments: &[Segment]) {
+    fn pass(&self, crew: Crew, w: &mut Worker, segments: &[Segment]) {
         let (s, d) = (self.shape, self.shape.width);
         let rows: usize = segments.iter().map(|s| s.len).sum();
         if rows == 0 {
@@ -92,21 +93,7 @@ impl Engine<'_> {
                 self.table,
                 &[],
             );
-            let mut r = 0;
-            for segment in segments {
-                // SAFETY: a slot belongs to one segment, a segment to one task.
-                let slot = unsafe { &mut self.slots.part(segment.slot, 1)[0] };
-                let n = segment.len;
-                self.attend_segment(
-                    slot,
-                    l,
-                    &qkv[r * s.qkv_width()..],
-                    &mut att[r * s.q_width()..],
-                    n,
-                    &mut w.scores,
-                );
-                r += n;
-            }
+            self.attend(crew, segments, l, qkv, att);
             project_out(mid, x, att, s, at, packed, self.weights.vectors(), &[]);
             feed_norm(&mut w.normed, x, mid, s, at, self.weights.vectors());
             let scratch =
@@ -114,6 +101,22 @@ impl Engine<'_> {
             feed_forward(x, mid, rows, scratch, s, at, packed, self.weights.vectors());
         }
         self.leave(w, segments, d);
+    }
+
+    /// Attention of layer l, a segment a task.
+    fn attend(&self, crew: Crew, segments: &[Segment], l: usize, qkv: &[f32], att: &mut [f32]) {
+        let (w, a) = (self.shape.qkv_width(), self.shape.q_width());
+        let att = Shared::new(att);
+        crew.each(segments.len(), |worker, i| {
+            let segment = &segments[i];
+            let (r, n) = (segment.first - segments[0].first, segment.len);
+            // SAFETY: a slot and its rows belong to one segment, a segment to one task; one worker's scratch.
+            let (slot, att, scores) = unsafe {
+                let slot = &mut self.slots.part(segment.slot, 1)[0];
+                (slot, att.part(r * a, n * a), &mut self.scores.part(worker, 1)[0])
+            };
+            self.attend_segment(slot, l, &qkv[r * w..], att, n, scores);
+        });
     }
 
     /// Embeds the tokens and notes their positions.
@@ -212,7 +215,7 @@ impl Engine<'_> {
             }
             // SAFETY: rows of these segments alone.
             let out = unsafe { self.logits.block(wanted[i] * v, j - i, v, v) };
-            rows_by_packed(out, From::Zero, &w.normed[i * d..j * d], d, self.head, 0);
+            columns_by_packed(out, From::Zero, &w.normed[i * d..j * d], d, self.head);
             i = j;
         }
     }

@@ -72,36 +72,45 @@ fn decoding_gives_the_trainers_bits() {
         let picks: Vec<Pick> =
             all.iter().map(|&p| Pick { position: p, target: (p * 5) % s.vocab as u32 }).collect();
         let logp = decoder.logprobs(&w, &picks, 0.8, false).0.to_vec();
-        let mut dec = Decoding::new(&s, &layout, 5, 40).unwrap();
-        dec.load(&w);
         let v = s.vocab;
-        let doc = |i: usize| &c.ids[c.starts[i] as usize..c.starts[i + 1] as usize];
-        let row = |i: usize, p: usize| &logits[(c.starts[i] as usize + p) * v..][..v];
-        dec.prefill(&[(3, &doc(0)[..18]), (0, &doc(1)[..1]), (1, &doc(2)[..16])]);
-        assert_eq!(dec.prompt_logits(3), row(0, 17));
-        assert_eq!(dec.prompt_logits(0), row(1, 0));
-        assert_eq!(dec.prompt_logits(1), row(2, 15));
-        dec.share(3, 4);
-        assert_eq!(dec.prompt_logits(4), row(0, 17));
-        for t in 0..15 {
-            let out = dec
-                .step(&[(4, doc(0)[18 + t]), (1, doc(2)[16 + t]), (3, doc(0)[18 + t]), (0, doc(1)[1 + t])])
-                .to_vec();
-            assert_eq!(out[..v], *row(0, 18 + t), "{s:?} {t}");
-            assert_eq!(out[v..2 * v], *row(2, 16 + t), "{s:?} {t}");
-            assert_eq!(out[2 * v..3 * v], *row(0, 18 + t));
-            assert_eq!(out[3 * v..], *row(1, 1 + t));
-            let at = c.starts[1] as usize + 1 + t;
-            assert_eq!(logprob(&out[3 * v..], picks[at].target, 0.8), logp[at]);
+        // each thread some rows, then all threads each product
+        for shared_from in [usize::MAX, 0] {
+            let mut dec = Decoding::new(&s, &layout, 5, 40).unwrap();
+            dec.shared_from = shared_from;
+            dec.load(&w);
+            let doc = |i: usize| &c.ids[c.starts[i] as usize..c.starts[i + 1] as usize];
+            let row = |i: usize, p: usize| &logits[(c.starts[i] as usize + p) * v..][..v];
+            dec.prefill(&[(3, &doc(0)[..18]), (0, &doc(1)[..1]), (1, &doc(2)[..16])]);
+            assert_eq!(dec.prompt_logits(3), row(0, 17));
+            assert_eq!(dec.prompt_logits(0), row(1, 0));
+            assert_eq!(dec.prompt_logits(1), row(2, 15));
+            dec.share(3, 4);
+            assert_eq!(dec.prompt_logits(4), row(0, 17));
+            for t in 0..15 {
+                let out = dec
+                    .step(&[
+                        (4, doc(0)[18 + t]),
+                        (1, doc(2)[16 + t]),
+                        (3, doc(0)[18 + t]),
+                        (0, doc(1)[1 + t]),
+                    ])
+                    .to_vec();
+                assert_eq!(out[..v], *row(0, 18 + t), "{s:?} {t}");
+                assert_eq!(out[v..2 * v], *row(2, 16 + t), "{s:?} {t}");
+                assert_eq!(out[2 * v..3 * v], *row(0, 18 + t));
+                assert_eq!(out[3 * v..], *row(1, 1 + t));
+                let at = c.starts[1] as usize + 1 + t;
+                assert_eq!(logprob(&out[3 * v..], picks[at].target, 0.8), logp[at]);
+            }
+            // a slot goes on after more prefill, alone
+            dec.prefill(&[(0, &doc(1)[16..20])]);
+            assert_eq!(dec.prompt_logits(0), row(1, 19));
+            assert_eq!(dec.step(&[(0, doc(1)[20])]), row(1, 20));
+            assert_eq!(dec.len(0), 21);
+            dec.free(0);
+            dec.prefill(&[(0, doc(2))]);
+            assert_eq!(dec.prompt_logits(0), row(2, 32));
         }
-        // a slot goes on after more prefill, alone
-        dec.prefill(&[(0, &doc(1)[16..20])]);
-        assert_eq!(dec.prompt_logits(0), row(1, 19));
-        assert_eq!(dec.step(&[(0, doc(1)[20])]), row(1, 20));
-        assert_eq!(dec.len(0), 21);
-        dec.free(0);
-        dec.prefill(&[(0, doc(2))]);
-        assert_eq!(dec.prompt_logits(0), row(2, 32));
     }
 }
 
