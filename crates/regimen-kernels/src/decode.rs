@@ -25,6 +25,10 @@ const TASK_ROWS: usize = 112;
 /// them.
 const SHARED_FROM: usize = 1 << 21;
 
+/// So few rows that reading the weights is most of the work. With more, threads that work on rows of their own share norms and
+/// activations too.
+const SHARED_ROWS: usize = 32;
+
 /// A decoder with one cache a slot. Slots are independent: what a slot computes does not depend on the others.
 pub struct Decoding {
     shape: Shape,
@@ -258,9 +262,9 @@ impl Decoding {
         self.logits.resize((call.segments.len() * self.shape.vocab).max(self.logits.len()), 0.0);
         self.workers.resize_with(self.workers.len().max(par::threads()), Worker::default);
         // segments are independent: each task takes some of them through all layers, alone or with all threads
-        let together = call.ids.len() <= TASK_ROWS && self.plan.len >= self.shared_from;
+        let together = call.ids.len() <= SHARED_ROWS && self.plan.len >= self.shared_from;
         let share =
-            if together { TASK_ROWS } else { call.ids.len().div_ceil(par::threads()).clamp(1, TASK_ROWS) };
+            if together { SHARED_ROWS } else { call.ids.len().div_ceil(par::threads()).clamp(1, TASK_ROWS) };
         split(&call.segments, share, &mut call.tasks);
         let (rows, longest) = call.largest(&self.slots);
         for worker in &mut self.workers {
