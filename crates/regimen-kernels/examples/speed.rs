@@ -36,7 +36,7 @@ fn weights(layout: &Layout) -> Vec<f32> {
     w
 }
 
-/// CPU seconds of all threads so far: steadier than the clock on a machine that others use too.
+/// CPU seconds of all threads so far, waiting awake for work among them: steadier than the clock on a machine that others use too.
 fn cpu() -> f64 {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes one timespec.

@@ -307,17 +307,11 @@ pub fn by_packed(c: &mut [f32], x: &[f32], m: usize, b: &PackedMatrix, accumulat
     let (n, k) = (b.n, b.k);
     assert!(c.len() == m * n && x.len() == m * k, "C is [m, n], x is [m, k]");
     let from = if accumulate { From::Old } else { From::Zero };
-    let out = Shared::new(c);
     if m <= ROW_BLOCK && n >= 2 * m {
-        let share = n.div_ceil(LANES).div_ceil(4 * par::threads()).max(2) * LANES;
-        par::each(n.div_ceil(share), |_, task| {
-            let first = task * share;
-            // SAFETY: a range of columns a task.
-            let c = unsafe { out.block(first, m, n, share.min(n - first)) };
-            rows_by_packed(c, from, x, k, b, first);
-        });
+        columns_by_packed(Block::new(c, m, n, n), from, x, k, b);
         return;
     }
+    let out = Shared::new(c);
     par::each(m.div_ceil(ROW_BLOCK), |_, task| {
         let (i, rows) = (task * ROW_BLOCK, ROW_BLOCK.min(m - task * ROW_BLOCK));
         // SAFETY: one block of rows a task.

@@ -84,7 +84,7 @@ impl Queue {
     }
 }
 
-/// Runs `task` once on every thread.
+/// Runs `task` once on every thread of the team, or on this one alone while the team is at work for somebody else.
 pub(crate) fn on_every_thread(task: impl Fn() + Sync) {
     if !together(threads(), &|_| task()) {
         task();

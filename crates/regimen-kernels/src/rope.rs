@@ -27,9 +27,9 @@ impl RopeTable {
         }
     }
 
-    fn at(&self, position: usize) -> (&[f32], &[f32]) {
-        let pairs = self.inv_freq.len();
-        self.rows[position * 2 * pairs..(position + 1) * 2 * pairs].split_at(pairs)
+    fn at(&self, position: usize) -> &[f32] {
+        let row = 2 * self.inv_freq.len();
+        &self.rows[position * row..(position + 1) * row]
     }
 }
 
@@ -51,12 +51,14 @@ fn rope_body<V: Simd>(
 ) {
     let pairs = table.inv_freq.len();
     let sign = V::splat(if inverse { -1.0 } else { 1.0 });
-    if 2 * pairs == LANES {
-        return turn_by_eight(x, row, heads, head_dim, positions, table, sign);
-    }
     for (r, &position) in positions.iter().enumerate() {
-        let (cos, sin) = table.at(position as usize);
+        let cos_sin = table.at(position as usize);
         let turned = &mut x[r * row..r * row + heads * head_dim];
+        if 2 * pairs == LANES {
+            turn_by_eight(turned, head_dim, at::<V>(cos_sin, 0), sign);
+            continue;
+        }
+        let (cos, sin) = cos_sin.split_at(pairs);
         for i in (0..pairs).step_by(LANES) {
             let (c, s) = (at::<V>(cos, i), at::<V>(sin, i).mul(sign));
             for head in turned.chunks_exact_mut(head_dim) {
@@ -69,25 +71,15 @@ fn rope_body<V: Simd>(
     }
 }
 
-/// [`rope`] by eight pairs, both halves of a head in one vector. The same bits: x·c + y·(−s) is x·c − y·s.
+/// Turns the heads of one row by eight pairs, both halves of a head in one vector; `cos_sin` are the cosines, then the sines. The
+/// same bits: x·c + y·(−s) is x·c − y·s.
 #[inline(always)]
-fn turn_by_eight<V: Simd>(
-    x: &mut [f32],
-    row: usize,
-    heads: usize,
-    head_dim: usize,
-    positions: &[u32],
-    table: &RopeTable,
-    sign: V,
-) {
-    for (r, &position) in positions.iter().enumerate() {
-        let cos_sin = at::<V>(&table.rows, position as usize * LANES);
-        let sin_cos = cos_sin.swap_halves();
-        let cos = V::halves(cos_sin, sin_cos);
-        let sin = V::halves(sin_cos.mul(V::splat(-1.0)), cos_sin).mul(sign);
-        for head in x[r * row..r * row + heads * head_dim].chunks_exact_mut(head_dim) {
-            let xy = at::<V>(head, 0);
-            put(head, 0, xy.mul(cos).add(xy.swap_halves().mul(sin)));
-        }
+fn turn_by_eight<V: Simd>(turned: &mut [f32], head_dim: usize, cos_sin: V, sign: V) {
+    let sin_cos = cos_sin.swap_halves();
+    let cos = V::halves(cos_sin, sin_cos);
+    let sin = V::halves(sin_cos.mul(V::splat(-1.0)), cos_sin).mul(sign);
+    for head in turned.chunks_exact_mut(head_dim) {
+        let xy = at::<V>(head, 0);
+        put(head, 0, xy.mul(cos).add(xy.swap_halves().mul(sin)));
     }
 }

@@ -179,6 +179,7 @@ fn limits_and_long_documents_change_no_bit() {
     let w = weights(&s, &layout);
     let c = case(&s, &[130, 300, 14, 1, 15, 129], 21);
     let want = grads_of(&s, &layout, &w, &c, 0.9);
+    let mut lent = Vec::new();
     for limits in [
         Limits { logits: 0, logit_chunk: 1, chunk_bytes: 1 },
         Limits { logits: 0, ..Limits::default() },
@@ -191,11 +192,13 @@ fn limits_and_long_documents_change_no_bit() {
                 decoder.limits = limits;
                 let mut grads = Grads::new(&layout);
                 let (logp, entropy) = step(&mut decoder, &w, &c, 0.9, &mut grads);
+                lent.push(decoder.picks.logits.len() >= decoder.flow.places.len);
                 (logp, entropy, grads.flat().to_vec())
             });
             assert!(got == want, "{limits:?} with {threads} threads");
         }
     }
+    assert!(lent.contains(&true) && lent.contains(&false), "chunks lie where the logits were, and elsewhere");
     let mut decoder = Decoder::new(&s, &layout).unwrap();
     let batch = Rows { ids: &c.ids, starts: &c.starts };
     decoder.forward(&w, &batch);
