@@ -6,6 +6,7 @@
 
 mod backward;
 mod chunk;
+mod cut;
 mod flow;
 mod forward;
 mod head;
@@ -25,6 +26,7 @@ use crate::gemm::PackedMatrix;
 use crate::plan::Plan;
 use crate::rope::RopeTable;
 use crate::shape::{Layout, Shape};
+use cut::Cut;
 use flow::Flow;
 use parts::Parts;
 use weigh::Weigh;
@@ -81,10 +83,9 @@ pub struct Decoder {
     limits: Limits,
     /// What of each layer is trained; empty until the next backward pass when that has changed.
     parts: Vec<Parts>,
-    /// Tasks of the weight gradients of one chunk.
+    /// Tasks of the weight gradients of one layer.
     tasks: Vec<Weigh>,
-    /// Groups of documents that go through the backward pass together.
-    chunks: Vec<Range<usize>>,
+    cut: Cut,
 }
 
 /// How much is held at once; results do not depend on it.
@@ -101,7 +102,7 @@ struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { logits: 1 << 23, logit_chunk: 1 << 21, chunk_bytes: 3 << 20 }
+        Limits { logits: 1 << 23, logit_chunk: 1 << 21, chunk_bytes: 1 << 20 }
     }
 }
 
@@ -211,7 +212,7 @@ impl Decoder {
             limits: Limits::default(),
             parts: Vec::new(),
             tasks: Vec::new(),
-            chunks: Vec::new(),
+            cut: Cut::default(),
         })
     }
 

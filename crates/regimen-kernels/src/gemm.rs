@@ -170,6 +170,14 @@ pub(crate) unsafe fn product<V: Simd, const AT: bool>(m: usize, n: usize, k: usi
                     c_row: o.c_row,
                     part,
                 };
+                if AT {
+                    // the next tile's C: gradients of weights that another core may have written
+                    for r in 0..rows {
+                        for u in 0..vectors {
+                            V::prefetch(c.wrapping_add(r * o.c_row + (vectors + u) * LANES).cast_const());
+                        }
+                    }
+                }
                 // SAFETY: the tile lies inside the operands (caller).
                 unsafe { tile::run::<V, AT>(rows, vectors, &t) };
                 i += rows;

@@ -40,6 +40,7 @@ mod span;
 pub mod strips;
 mod team;
 mod tile;
+mod turns;
 mod weights;
 
 /// The version of the arithmetic. It goes up whenever a change makes results differ in their bits, so that results that

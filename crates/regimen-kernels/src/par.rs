@@ -92,12 +92,19 @@ pub(crate) fn on_every_thread(task: impl Fn() + Sync) {
 }
 
 /// A slice whose disjoint parts are written by different tasks.
-#[derive(Clone, Copy)]
 pub(crate) struct Shared<'a, T = f32> {
     at: *mut T,
     len: usize,
     life: std::marker::PhantomData<&'a mut [T]>,
 }
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
 
 // SAFETY: only `part` gives access, whose callers promise that parts in use do not overlap.
 unsafe impl<T: Send> Send for Shared<'_, T> {}

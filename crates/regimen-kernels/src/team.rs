@@ -230,7 +230,7 @@ impl Seat {
 }
 
 /// Whether `there` becomes true while we look.
-fn look(there: impl Fn() -> bool) -> bool {
+pub(crate) fn look(there: impl Fn() -> bool) -> bool {
     for _ in 0..LOOKS {
         if there() {
             return true;

@@ -2,15 +2,18 @@
 //! activations are computed again; so is, with checkpointing, all else but the residual stream.
 //!
 //! A chunk first sends its gradient down ([`super::chunk`]), then adds to the weights' gradients: every chain over rows
-//! goes on where the chunk before ended, so the order is the tokens' whatever the chunks are.
+//! goes on where the chunk before ended, so the order is the tokens' whatever the chunks are. Where each chunk is one
+//! thread's, gradients of weights go from thread to thread, close behind each other; a chunk's own rows stay in the caches
+//! of its core, which may be far from the others.
 
 use std::ops::Range;
 
 use super::chunk::Chunk;
+use super::cut::Share;
 use super::flow::{Flow, Places};
 use super::layer::{balanced, block, blocks, joined};
 use super::parts::Parts;
-use super::weigh::{TrainedNorm, weigh};
+use super::weigh::{TrainedNorm, list};
 use super::{Decoder, Upstream, grow};
 use crate::gemm::ROW_BLOCK;
 use crate::grads::Grads;
@@ -19,6 +22,7 @@ use crate::par::{self, Crew, Shared};
 use crate::simd::LANES;
 use crate::span::span;
 use crate::strips::{STRIP, apart};
+use crate::turns::{Turn, in_turn};
 use crate::weights::Weights;
 
 impl Decoder {
@@ -31,21 +35,26 @@ impl Decoder {
         grads.touch(trained.map(|(range, _)| range.clone()));
         self.head_backward(weights, upstream, grads);
         self.final_norm_backward(weights.vectors(), grads);
-        self.cut_into_chunks();
-        self.flow_room();
         self.find_parts();
+        self.cut_batch();
+        self.flow_room();
         for l in (0..self.shape.layers).rev() {
             // the topmost layer ran last
             if !self.kept.whole && l + 1 < self.shape.layers {
                 self.layer(l, weights, true);
             }
             self.pack(l, weights, true);
-            for chunk in 0..self.chunks.len() {
-                self.layer_backward(l, self.chunks[chunk].clone(), weights.vectors(), grads);
-            }
+            self.layer_backward(l, weights.vectors(), grads);
         }
         self.embedding_grad(grads);
         self.kept.all = false;
+    }
+
+    fn cut_batch(&mut self) {
+        let row = self.row_floats();
+        let rows = (self.limits.chunk_bytes / 4 / row).max(ROW_BLOCK);
+        let weights = self.parts.iter().map(Parts::weights).max().unwrap_or(0);
+        self.cut.renew(&self.batch.groups, Share { rows, row, weights });
     }
 
     /// Floats that a row of a chunk holds.
@@ -53,26 +62,6 @@ impl Decoder {
         let s = &self.shape;
         let strips = (2 * s.width + s.inner_width() + s.qkv_width()) * LANES / STRIP;
         strips + s.ffn + 5 * s.width + 3 * s.q_width() + 2 * s.qkv_width()
-    }
-
-    /// Several groups of documents a chunk: where it can be, as many for every thread.
-    fn cut_into_chunks(&mut self) {
-        let (groups, threads) = (&self.batch.groups, par::threads());
-        let rows = (self.limits.chunk_bytes * threads / 4 / self.row_floats()).max(2 * ROW_BLOCK);
-        let longest = groups.iter().map(|g| g.rows.len()).max().unwrap_or(1).max(1);
-        let count = (rows as f64 / longest as f64 / threads as f64).round().max(1.0) as usize * threads;
-        self.chunks.clear();
-        let mut held = 0;
-        for (i, g) in groups.iter().enumerate() {
-            match self.chunks.last_mut() {
-                Some(chunk) if held + g.rows.len() <= count * longest => chunk.end = i + 1,
-                _ => {
-                    self.chunks.push(i..i + 1);
-                    held = 0;
-                }
-            }
-            held += g.rows.len();
-        }
     }
 
     fn find_parts(&mut self) {
@@ -84,14 +73,14 @@ impl Decoder {
     }
 
     fn flow_room(&mut self) {
-        let rows = |c: &Range<usize>| apart(joined(&self.batch.groups[c.clone()]).rows.len());
-        let cap = self.chunks.iter().map(rows).max().unwrap_or(0);
-        let (s, f) = (&self.shape, &mut self.flow);
+        let cap = apart(self.cut.most(&self.batch.groups));
+        let (s, f, slots) = (&self.shape, &mut self.flow, self.cut.slots());
         f.places = Places::new(s, cap);
-        if self.picks.logits.len() < f.places.len {
-            grow(&mut f.room, f.places.len);
+        f.turns.resize_with(f.turns.len().max(self.cut.chunks.len()), Turn::default);
+        if self.picks.logits.len() < slots * f.places.len {
+            grow(&mut f.room, slots * f.places.len);
         }
-        f.stats.iter_mut().for_each(|s| s.resize(s.len().max(cap), [0.0; 2]));
+        f.stats.iter_mut().for_each(|s| s.resize(s.len().max(slots * cap), [0.0; 2]));
         for worker in &mut self.workers {
             grow(&mut worker.dinner, ROW_BLOCK * s.inner_width());
             worker.attention.reserve(self.batch.longest, s.head_dim, true);
@@ -125,51 +114,77 @@ impl Decoder {
         });
     }
 
-    fn layer_backward(&mut self, l: usize, groups: Range<usize>, weights: &[f32], grads: &mut Grads) {
-        let groups = &self.batch.groups[groups];
-        let whole = joined(groups);
+    fn layer_backward(&mut self, l: usize, weights: &[f32], grads: &mut Grads) {
+        let (batch, cut) = (&self.batch, &self.cut);
         let (level, own) = (self.level(l), self.own_level(l));
-        let (k, Flow { dx, stats, room, places, .. }) = (&self.kept, &mut self.flow);
+        let (k, Flow { dx, stats, room, places, turns, .. }) = (&self.kept, &mut self.flow);
         let [stats0, stats1] = stats;
         // the logits' gradients have gone down by now
         let logits = &mut self.picks.logits;
-        let room = Shared::new(if logits.len() >= places.len { logits } else { room });
-        let part = |place: &Range<usize>| room.within(place.clone());
-        let chunk = Chunk {
-            shape: &self.shape,
-            at: &self.plan.layers[l],
-            packed: &self.packed,
-            weights,
-            table: &self.table,
-            batch: &self.batch,
-            parts: &self.parts[l],
-            level,
-            own,
-            rows: whole.rows.clone(),
-            x: &k.x,
-            mid: &k.mid,
-            qkv: &k.qkv,
-            raw: &k.raw,
-            att: &k.att,
-            lse: &k.lse,
-            inner: &k.inner,
-            dx: Shared::new(dx),
-            dmid: part(&places.dmid),
-            dnormed: places.dnormed.each_ref().map(part),
-            stats: [Shared::new(stats0), Shared::new(stats1)],
-            datt: part(&places.datt),
-            dqkv: part(&places.dqkv),
-            dqk: part(&places.dqk),
-            strips: places.strips.each_ref().map(part),
-            panels: places.panels.each_ref().map(part),
-            workers: Shared::new(&mut self.workers),
+        let room = Shared::new(if logits.len() >= cut.slots() * places.len { logits } else { room });
+        let (dx, workers) = (Shared::new(dx), Shared::new(&mut self.workers));
+        let stats = [Shared::new(stats0), Shared::new(stats1)];
+        let chunk = |rows: Range<usize>, slot: usize| {
+            let room = room.after(slot * places.len);
+            let part = |place: &Range<usize>| room.within(place.clone());
+            Chunk {
+                shape: &self.shape,
+                at: &self.plan.layers[l],
+                packed: &self.packed,
+                weights,
+                table: &self.table,
+                batch,
+                parts: &self.parts[l],
+                level,
+                own,
+                rows,
+                x: &k.x,
+                mid: &k.mid,
+                qkv: &k.qkv,
+                raw: &k.raw,
+                att: &k.att,
+                lse: &k.lse,
+                inner: &k.inner,
+                dx,
+                dmid: part(&places.dmid),
+                dnormed: places.dnormed.each_ref().map(part),
+                stats: stats.map(|stats| stats.after(slot * places.cap)),
+                datt: part(&places.datt),
+                dqkv: part(&places.dqkv),
+                dqk: part(&places.dqk),
+                strips: places.strips.each_ref().map(part),
+                panels: places.panels.each_ref().map(part),
+                workers,
+            }
         };
-        if balanced(groups) {
-            par::each(groups.len(), |worker, i| chunk.run(Crew::Alone(worker), &groups[i]));
-        } else {
-            chunk.run(Crew::All, &whole);
+        list(&mut self.tasks, &self.parts[l], self.shape.width);
+        let (tasks, out) = (&self.tasks, Shared::new(grads.touched_mut()));
+        if cut.alone {
+            let down = |worker: usize, i: usize| {
+                let groups = &batch.groups[cut.chunks[i].clone()];
+                let chunk = chunk(joined(groups).rows, worker);
+                for group in groups {
+                    chunk.run(Crew::Alone(worker), group);
+                }
+                chunk
+            };
+            // SAFETY: one chunk at a time does a task.
+            let weigh = |chunk: &Chunk, j: usize| unsafe { chunk.weigh(&tasks[j], out) };
+            in_turn(&mut turns[..cut.chunks.len()], tasks.len(), down, weigh);
+            return;
         }
-        weigh(&chunk, grads, &mut self.tasks);
+        for groups in &cut.chunks {
+            let groups = &batch.groups[groups.clone()];
+            let whole = joined(groups);
+            let chunk = chunk(whole.rows.clone(), 0);
+            if balanced(groups.iter().map(|g| g.rows.len())) {
+                par::each(groups.len(), |worker, i| chunk.run(Crew::Alone(worker), &groups[i]));
+            } else {
+                chunk.run(Crew::All, &whole);
+            }
+            // SAFETY: every task has its own part of the gradients.
+            par::each(tasks.len(), |_, j| unsafe { chunk.weigh(&tasks[j], out) });
+        }
     }
 
     /// Tokens' rows of the embedding, and their places' rows of learned positions.

@@ -5,8 +5,10 @@ use std::ops::Range;
 use crate::shape::Shape;
 use crate::simd::LANES;
 use crate::strips::STRIP;
+use crate::turns::Turn;
 
-/// Gradients on their way down. The residual stream's is whole; the rest belongs to one chunk of rows in one layer.
+/// Gradients on their way down. The residual stream's is whole; the rest belongs to one chunk of rows in one layer, or to one
+/// a thread.
 #[derive(Default)]
 pub(super) struct Flow {
     /// Of the residual stream above the layer, then below it; [ids, width].
@@ -15,16 +17,20 @@ pub(super) struct Flow {
     pub dhidden: Vec<f32>,
     /// Hidden states' own gradients of one chunk of picks.
     pub dpicks: Vec<f32>,
-    /// Of the rows of a chunk, before the feed-forward part and before attention.
+    /// Of the rows of each chunk, before the feed-forward part and before attention.
     pub stats: [Vec<[f32; 2]>; 2],
-    /// Operands of the head's weight gradient, then a chunk, unless that finds room where the logits were.
+    /// Operands of the head's weight gradient, then chunks, unless they find room where the logits were.
     pub room: Vec<f32>,
     pub places: Places,
+    /// One a chunk.
+    pub turns: Vec<Turn>,
 }
 
 /// Where the parts of a chunk lie, each at a multiple of 16 floats.
 #[derive(Clone, Default)]
 pub(super) struct Places {
+    /// Rows of a chunk, at most.
+    pub cap: usize,
     pub dmid: Range<usize>,
     /// Of the norms' outputs, before the feed-forward part and before attention.
     pub dnormed: [Range<usize>; 2],
@@ -70,6 +76,6 @@ impl Places {
                 panels[8 + product] = take(right[product].div_ceil(LANES) * LANES * cap);
             }
         }
-        Places { dmid, dnormed: [dnormed0, dnormed1], datt, dqkv, dqk, strips, panels, len }
+        Places { cap, dmid, dnormed: [dnormed0, dnormed1], datt, dqkv, dqk, strips, panels, len }
     }
 }

@@ -156,7 +156,7 @@ impl Decoder {
             workers: Shared::new(&mut self.workers),
         };
         let groups = &self.batch.groups;
-        if balanced(groups) {
+        if balanced(groups.iter().map(|g| g.rows.len())) {
             par::each(groups.len(), |worker, i| layer.run(Crew::Alone(worker), &groups[i]));
         } else if !groups.is_empty() {
             layer.run(Crew::All, &joined(groups));

@@ -158,13 +158,13 @@ pub(super) fn group_documents(starts: &[u32], groups: &mut Vec<Group>) {
 /// More threads than this share the loads of so many.
 const MOST_THREADS: usize = 64;
 
-/// Whether threads that take a group each, in order, end at about the same time.
-pub(super) fn balanced(groups: &[Group]) -> bool {
+/// Whether threads that take a piece of so many rows each, in order, end at about the same time.
+pub(super) fn balanced(pieces: impl Iterator<Item = usize>) -> bool {
     let mut loads = [0; MOST_THREADS];
     let loads = &mut loads[..threads().min(MOST_THREADS)];
-    for g in groups {
+    for rows in pieces {
         if let Some(least) = loads.iter_mut().min() {
-            *least += g.rows.len();
+            *least += rows;
         }
     }
     let (most, all) = (loads.iter().max().copied().unwrap_or(0), loads.iter().sum::<usize>());

@@ -70,6 +70,11 @@ impl Parts {
         self.matrices.iter().any(|m| m.right.0 == product)
     }
 
+    /// Trained weights of products.
+    pub fn weights(&self) -> usize {
+        self.matrices.iter().map(|m| m.width * m.k).sum()
+    }
+
     /// The trained entries of a layer; neighbours in the flat vector become one product.
     pub fn new(s: &Shape, at: &LayerAt, frozen: impl Fn(usize) -> bool) -> Parts {
         let mut parts = Parts::default();

@@ -1,10 +1,9 @@
 //! The weight gradients of one layer over a chunk of rows: the tasks that add them.
 
 use super::chunk::Chunk;
-use super::parts::{Bias, Matrix};
-use crate::grads::Grads;
+use super::parts::{Bias, Matrix, Parts};
 use crate::norm::{bias_grad, norm_backward, norm_weight_grad};
-use crate::par::{self, Shared};
+use crate::par::Shared;
 use crate::plan::NormAt;
 use crate::shape::Norm;
 use crate::simd::LANES;
@@ -58,9 +57,8 @@ pub(super) enum Weigh {
     HeadNorm(usize, usize, usize),
 }
 
-/// Adds the chunk's part of all weight gradients of the layer. `tasks` is a buffer.
-pub(super) fn weigh(chunk: &Chunk, grads: &mut Grads, tasks: &mut Vec<Weigh>) {
-    let (d, parts) = (chunk.shape.width, chunk.parts);
+/// The tasks of a layer's weight gradients.
+pub(super) fn list(tasks: &mut Vec<Weigh>, parts: &Parts, width: usize) {
     let high = TASK_STRIPS * STRIP;
     tasks.clear();
     for p in &parts.matrices {
@@ -68,15 +66,16 @@ pub(super) fn weigh(chunk: &Chunk, grads: &mut Grads, tasks: &mut Vec<Weigh>) {
     }
     tasks.extend(parts.head_norms.iter().map(|h| Weigh::HeadNorm(h.0, h.1, h.2)));
     for (which, at) in &parts.norms {
-        tasks.extend((0..d).step_by(NORM_COLUMNS).map(|first| Weigh::Norm(*which, *at, first)));
+        tasks.extend((0..width).step_by(NORM_COLUMNS).map(|first| Weigh::Norm(*which, *at, first)));
     }
     tasks.extend(parts.biases.iter().map(|b| Weigh::Bias(*b)));
-    let out = Shared::new(grads.touched_mut());
-    par::each(tasks.len(), |_, task| chunk.weigh(&tasks[task], out));
 }
 
 impl Chunk<'_> {
-    fn weigh(&self, task: &Weigh, out: Shared<'_>) {
+    /// Adds the chunk's part to some weights' gradients.
+    /// # Safety
+    /// Nobody else may work on this task for `out` at the same time.
+    pub unsafe fn weigh(&self, task: &Weigh, out: Shared<'_>) {
         let (s, n, cap) = (self.shape, self.rows.len(), self.cap());
         let d = s.width;
         // SAFETY: every task has its own part of the gradients; the chunk's buffers are only read now.
