@@ -101,10 +101,10 @@ fn rows(c: &mut Criterion) {
     });
     let (inner, mut h, mut dinner) = (numbers(rows * 2 * f), numbers(rows * f), vec![0.0; rows * 2 * f]);
     group.throughput(floats(3 * rows * f));
-    group.bench_function("activation", |b| b.iter(|| activation::activation(&mut h, &inner, f, kind)));
+    group.bench_function("activation", |b| b.iter(|| activation::activation(&mut h, f, &inner, f, kind)));
     group.throughput(floats(6 * rows * f));
     group.bench_function("activation backward", |b| {
-        b.iter(|| activation::activation_backward(&mut dinner, &inner, &mut h, f, kind));
+        b.iter(|| activation::activation_backward(&mut dinner, &inner, &mut h, [2 * f, f], f, kind));
     });
     let mut table = RopeTable::new(&r.shape.inv_freq());
     table.reach(rows);

@@ -1,6 +1,7 @@
 //! The parts of a decoder block that work row by row, shared by training and decoding so that both give the same bits.
 
 use crate::activation::activation;
+use crate::buffer::spaced;
 use crate::dropout::Dropout;
 use crate::gemm::{From, PackedMatrix};
 use crate::linear::Linear;
@@ -164,6 +165,7 @@ pub(crate) struct FeedScratch<'a> {
     pub normed: &'a mut [f32],
     /// Pre-activations [rows, inner_width]; kept for the backward pass.
     pub inner: &'a mut [f32],
+    /// Rows are [`spaced`].
     pub act: &'a mut [f32],
     /// Of the rows: what adapters drop.
     pub keys: &'a [u64],
@@ -217,8 +219,9 @@ pub(crate) fn feed_forward(
         return;
     };
     feed_inner(rows, &mut s, shape, at, packed, weights);
-    let act = &mut s.act[..rows * f];
-    activation(act, &s.inner[..rows * i], f, shape.activation);
+    let act_row = spaced(f);
+    let act = &mut s.act[..rows * act_row];
+    activation(act, act_row, &s.inner[..rows * i], f, shape.activation);
     let from = biased(y, Some(mid), mlp.down_bias.map(|b| &weights[b..b + d]), d);
-    packed.products[DOWN].apply(Block::new(y, rows, d, d), from, act, f, s.keys);
+    packed.products[DOWN].apply(Block::new(y, rows, d, d), from, act, act_row, s.keys);
 }

@@ -314,17 +314,22 @@ unsafe fn half_product<V: Simd>(m: usize, n: usize, k: usize, o: &Operands, half
 pub fn by_packed(c: &mut [f32], x: &[f32], m: usize, b: &PackedMatrix, accumulate: bool) {
     let (n, k) = (b.n, b.k);
     assert!(c.len() == m * n && x.len() == m * k, "C is [m, n], x is [m, k]");
+    spread(c, x, k, m, b, accumulate);
+}
+
+/// [`by_packed`] with rows of x `x_row` apart.
+pub(crate) fn spread(c: &mut [f32], x: &[f32], x_row: usize, m: usize, b: &PackedMatrix, accumulate: bool) {
+    let n = b.n;
     let from = if accumulate { From::Old } else { From::Zero };
     if m <= ROW_BLOCK && n >= 2 * m {
-        columns_by_packed(Block::new(c, m, n, n), from, x, k, b);
+        columns_by_packed(Block::new(c, m, n, n), from, x, x_row, b);
         return;
     }
     let out = Shared::new(c);
-    par::each(m.div_ceil(ROW_BLOCK), |_, task| {
-        let (i, rows) = (task * ROW_BLOCK, ROW_BLOCK.min(m - task * ROW_BLOCK));
+    par::blocks(m, ROW_BLOCK, |i, rows| {
         // SAFETY: one block of rows a task.
         let c = unsafe { out.block(i * n, rows, n, n) };
-        rows_by_packed(c, from, &x[i * k..(i + rows) * k], k, b, 0);
+        rows_by_packed(c, from, &x[i * x_row..], x_row, b, 0);
     });
 }
 

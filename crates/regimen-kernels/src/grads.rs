@@ -7,7 +7,7 @@ use crate::shape::Layout;
 use crate::span::span;
 
 /// Elements that a task sets to 0.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 14;
 
 /// Gradients of one optimiser step. With tied embeddings the head's part is kept apart until [`Grads::finish`], so
 /// that a step split into micro-batches adds in the same order as a whole one.
@@ -90,13 +90,11 @@ impl Grads {
     }
 }
 
-fn clear(values: &mut [f32]) {
-    let n = values.len();
-    let shared = Shared::new(values);
-    par::each(n.div_ceil(CHUNK), |_, task| {
+pub(crate) fn clear(values: &mut [f32]) {
+    let (n, shared) = (values.len(), Shared::new(values));
+    par::blocks(n, CHUNK, |first, count| {
         let _part = span("clearing");
-        let at = task * CHUNK;
         // SAFETY: one chunk a task.
-        unsafe { shared.part(at, CHUNK.min(n - at)) }.fill(0.0);
+        unsafe { shared.part(first, count) }.fill(0.0);
     });
 }

@@ -84,6 +84,11 @@ impl Queue {
     }
 }
 
+/// Runs `task(first, count)` for blocks of `high` of `all` items over all threads; the last block may be lower.
+pub(crate) fn blocks(all: usize, high: usize, task: impl Fn(usize, usize) + Sync) {
+    each(all.div_ceil(high), |_, i| task(i * high, high.min(all - i * high)));
+}
+
 /// Runs `task` once on every thread of the team, or on this one alone while the team is at work for somebody else.
 pub(crate) fn on_every_thread(task: impl Fn() + Sync) {
     if !together(threads(), &|_| task()) {

@@ -110,8 +110,7 @@ impl Strips {
         (self.rows, self.n) = (rows, n);
         grow(&mut self.data, n.div_ceil(STRIP) * rows * LANES);
         let strips = Shared::new(&mut self.data);
-        par::each(rows.div_ceil(ROW_BLOCK), |_, task| {
-            let (r, count) = (task * ROW_BLOCK, ROW_BLOCK.min(rows - task * ROW_BLOCK));
+        par::blocks(rows, ROW_BLOCK, |r, count| {
             write_strips(strips, rows, r, &dy[r * n..(r + count) * n], n, 0, n);
         });
     }
@@ -124,9 +123,7 @@ pub fn tn_packed(c: &mut [f32], dy: &Strips, x: &PackedMatrix) {
     assert!(c.len() == n * k && x.depth() == rows, "C[n, k], dy[rows, n], x[rows, k]");
     let (strips, panels) = (&dy.data, x.panels());
     let out = Shared::new(c);
-    let high = TASK_STRIPS * STRIP;
-    par::each(n.div_ceil(high), |_, task| {
-        let (i, m) = (task * high, high.min(n - task * high));
+    par::blocks(n, TASK_STRIPS * STRIP, |i, m| {
         // SAFETY: one block of rows of C a task.
         let c = unsafe { out.part(i * k, m * k) };
         tn_strips(c, m, k, &strips[i / STRIP * rows * LANES..], panels, rows, rows);

@@ -3,6 +3,7 @@
 use super::{Segment, Slot, TASK_ROWS, Worker};
 use crate::attention::{KeysValues, attend, attend_one};
 use crate::block::{FeedScratch, PackedLayer, feed_forward, feed_norm, norm_rows, project_out, project_qkv};
+use crate::buffer::spaced;
 use crate::gemm::{From, PackedMatrix, columns_by_packed};
 use crate::par::{Block, Crew, Shared};
 use crate::plan::Plan;
@@ -40,7 +41,7 @@ impl Worker {
             (&mut self.qkv, s.qkv_width()),
             (&mut self.att, s.q_width()),
             (&mut self.inner, s.inner_width()),
-            (&mut self.act, s.ffn),
+            (&mut self.act, spaced(s.ffn)),
         ] {
             buffer.resize(buffer.len().max(rows * width), 0.0);
         }

@@ -15,6 +15,7 @@ use super::layer::{balanced, block, blocks, joined};
 use super::parts::Parts;
 use super::weigh::{TrainedNorm, list};
 use super::{Decoder, Upstream, grow};
+use crate::buffer::spaced;
 use crate::gemm::ROW_BLOCK;
 use crate::grads::Grads;
 use crate::norm::norm_backward;
@@ -82,7 +83,7 @@ impl Decoder {
         }
         f.stats.iter_mut().for_each(|s| s.resize(s.len().max(slots * cap), [0.0; 2]));
         for worker in &mut self.workers {
-            grow(&mut worker.dinner, ROW_BLOCK * s.inner_width());
+            grow(&mut worker.dinner, ROW_BLOCK * spaced(s.inner_width()));
             worker.attention.reserve(self.batch.longest, s.head_dim, true);
         }
     }

@@ -9,6 +9,7 @@ use super::{Batch, Group, Worker};
 use crate::activation::activation_backward;
 use crate::attention::{self, HeadGroup, Saved};
 use crate::block::{PackedLayer, feed_norm, norm_rows};
+use crate::buffer::spaced;
 use crate::norm::norm_backward;
 use crate::par::{Block, Crew, Shared};
 use crate::plan::{DOWN, INNER, LayerAt, OUTPUT, QKV};
@@ -80,19 +81,19 @@ impl Chunk<'_> {
         }
     }
 
-    /// Leaves a product's input x[rows, width] as the right operand of its weight gradients, and an adapter's inner
-    /// state as that of its own.
-    fn right(&self, product: usize, x: &[f32], width: usize, first: usize) {
+    /// Leaves a product's input x[rows, width], rows `row` apart, as the right operand of its weight gradients, and an
+    /// adapter's inner state as that of its own.
+    fn right(&self, product: usize, x: &[f32], row: usize, width: usize, first: usize) {
         if self.parts.right(product) {
-            write_panels(self.panels[product], x, width, width, first, self.cap());
+            write_panels(self.panels[product], x, row, width, first, self.cap());
         }
         let Some(adapter) = &self.packed.products[product].adapter else { return };
         let (wide, rank) = (adapter.columns(), adapter.rank());
         if x.is_empty() {
             return;
         }
-        let rows = x.len() / width;
-        let (x, row) = adapter.seen(x, width, self.batch.keys(self.rows.start + first, rows));
+        let rows = x.len() / row;
+        let (x, row) = adapter.seen(x, row, self.batch.keys(self.rows.start + first, rows));
         if self.parts.right(8 + product) {
             write_panels(self.panels[8 + product], &x, row, width, first, self.cap());
         }
@@ -128,23 +129,24 @@ impl Chunk<'_> {
                     let below = &self.x[below * d..(below + rows) * d];
                     let x = if s.parallel { below } else { mid };
                     let inner = &self.inner[row * iw..(row + rows) * iw];
-                    let (act, dinner) = (&mut w.act[..rows * f], &mut w.dinner[..rows * iw]);
-                    self.back(DOWN, Block::new(act, rows, f, f), dy, d, c, &mut w.du);
-                    activation_backward(dinner, inner, act, f, s.activation);
-                    self.right(DOWN, act, f, c);
-                    self.back(INNER, Block::new(dnormed, rows, d, d), dinner, iw, c, &mut w.du);
+                    let apart = [spaced(iw), spaced(f)];
+                    let [dinner, act] = [&mut w.dinner[..rows * apart[0]], &mut w.act[..rows * apart[1]]];
+                    self.back(DOWN, Block::new(act, rows, apart[1], f), dy, d, c, &mut w.du);
+                    activation_backward(dinner, inner, act, apart, f, s.activation);
+                    self.right(DOWN, act, apart[1], f, c);
+                    self.back(INNER, Block::new(dnormed, rows, d, d), dinner, apart[0], c, &mut w.du);
                     let (weight, _) = mlp.norm.of(self.weights, d);
                     norm_backward(dmid, Some(dy), dnormed, x, d, weight, s.norm_eps, s.norm, stats);
                     let normed = &mut w.normed[..rows * d];
                     feed_norm(normed, below, mid, s, self.at, self.weights);
-                    self.right(INNER, normed, d, c);
+                    self.right(INNER, normed, d, d, c);
                 }
                 None => dmid.copy_from_slice(dy),
             }
             // parallel parts read the same input, so the feed-forward part's gradient does not pass through attention
             let dout = if s.parallel { dy } else { &*dmid };
             self.back(OUTPUT, Block::new(datt, rows, a, a), dout, d, c, &mut w.du);
-            self.right(OUTPUT, &self.att[row * a..(row + rows) * a], a, c);
+            self.right(OUTPUT, &self.att[row * a..(row + rows) * a], a, a, c);
         });
     }
 
@@ -206,7 +208,7 @@ impl Chunk<'_> {
             norm_backward(dx, Some(dmid), dnormed, x, d, weight, s.norm_eps, s.norm, stats);
             let normed = &mut scratch.normed[..rows * d];
             norm_rows(normed, x, s, at.norm, self.weights);
-            self.right(QKV, normed, d, c);
+            self.right(QKV, normed, d, d, c);
         });
     }
 

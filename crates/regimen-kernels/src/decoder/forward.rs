@@ -3,6 +3,7 @@
 use super::layer::{Layer, balanced, block, blocks, group_documents, joined};
 use super::{Decoder, Rows, Worker, grow};
 use crate::block::norm_rows;
+use crate::buffer::spaced;
 use crate::dropout::row_keys;
 use crate::gemm::ROW_BLOCK;
 use crate::pack::Held;
@@ -101,22 +102,27 @@ impl Decoder {
         for w in &mut self.workers {
             grow(&mut w.normed, block * s.width);
             grow(&mut w.inner, block * s.inner_width());
-            grow(&mut w.act, block * s.ffn);
+            grow(&mut w.act, block * spaced(s.ffn));
             w.attention.reserve(self.batch.longest, s.head_dim, false);
         }
     }
 
     fn embed(&mut self, weights: Weights<'_>) {
-        let d = self.shape.width;
-        let _part = span("embedding");
-        for (x, &id) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.ids) {
-            weights.read(x, self.plan.embed + id as usize * d);
-        }
-        let Some(learned) = self.plan.positions else { return };
-        for (x, &position) in self.kept.x.chunks_exact_mut(d).zip(&self.batch.positions) {
-            let place = &weights.vectors()[learned + position as usize * d..][..d];
-            x.iter_mut().zip(place).for_each(|(x, p)| *x += p);
-        }
+        let (d, plan, batch) = (self.shape.width, &self.plan, &self.batch);
+        let x = Shared::new(&mut self.kept.x);
+        par::blocks(batch.len(), ROW_BLOCK, |first, rows| {
+            let _part = span("embedding");
+            // SAFETY: one block of rows a task.
+            let x = unsafe { x.part(first * d, rows * d) };
+            for (x, &id) in x.chunks_exact_mut(d).zip(&batch.ids[first..]) {
+                weights.read(x, plan.embed + id as usize * d);
+            }
+            let Some(learned) = plan.positions else { return };
+            for (x, &position) in x.chunks_exact_mut(d).zip(&batch.positions[first..]) {
+                let place = &weights.vectors()[learned + position as usize * d..][..d];
+                x.iter_mut().zip(place).for_each(|(x, p)| *x += p);
+            }
+        });
     }
 
     /// Where the residual stream below layer l starts, in rows: one layer behind the other, or always the same place.

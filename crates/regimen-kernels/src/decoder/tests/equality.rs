@@ -215,6 +215,47 @@ fn limits_and_long_documents_change_no_bit() {
 }
 
 #[test]
+fn picks_may_come_twice_and_in_any_order() {
+    let s = base();
+    let layout = Layout::new(&s);
+    let w = weights(&s, &layout);
+    let mut c = case(&s, &[130, 150, 60], 31);
+    let grads =
+        |c: &Case, threads| Team::new(threads).unwrap().install(|| grads_of(&s, &layout, &w, c, 0.9).2);
+    let once = grads(&c, 1);
+    c.picks.reverse();
+    c.dlogp.reverse();
+    c.dentropy.reverse();
+    let turned = grads(&c, 3);
+    assert!(turned == grads(&c, 1));
+    for gradients in [&mut c.dlogp, &mut c.dentropy] {
+        for g in gradients.iter_mut() {
+            *g /= 2.0;
+        }
+        gradients.extend_from_within(..);
+    }
+    c.picks.extend_from_within(..);
+    let twice = grads(&c, 3);
+    assert!(twice == grads(&c, 1));
+    let most = once.iter().fold(0.0, |m: f32, g| m.max(g.abs()));
+    for other in [turned, twice] {
+        assert!(once.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-4 * most));
+    }
+}
+
+#[test]
+fn logits_of_fewer_rows_follow_those_of_many() {
+    let s = base();
+    let layout = Layout::new(&s);
+    let w = weights(&s, &layout);
+    let c = case(&s, &[9, 20], 8);
+    let mut decoder = Decoder::new(&s, &layout).unwrap();
+    decoder.forward_only(&w, &Rows { ids: &c.ids, starts: &c.starts });
+    let all = decoder.logits(&w, &[3, 1, 28]).to_vec();
+    assert!(decoder.logits(&w, &[28]) == &all[2 * s.vocab..]);
+}
+
+#[test]
 fn checkpointing_changes_no_bit_and_keeps_less() {
     for s in variants().into_iter().map(|s| Shape { layers: 3, ..s }) {
         let layout = Layout::new(&s);
