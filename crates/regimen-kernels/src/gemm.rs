@@ -1,6 +1,8 @@
 //! Matrix products. Every element of C is one chain of fused multiply-adds in k order, from C's old value when
 //! accumulating and from 0 otherwise: results do not depend on blocking, threads, batch or instruction set.
 
+use std::sync::LazyLock;
+
 use crate::buffer::{Scratch, grow};
 use crate::half::{Half, widen_body};
 use crate::par::{self, Block, Columns, Shared};
@@ -127,6 +129,25 @@ pub(crate) struct Operands {
 /// Rows of two panels that stay in the first-level cache beside a strip of A.
 const PAIR_ROWS: usize = 256;
 
+/// Whether pairs of panels that do not stay there are better taken in two halves. On AMD's processors (measured on Zen 4) they
+/// are not.
+static HALVES_HELP: LazyLock<bool> = LazyLock::new(|| maker() != *b"AuthenticAMD");
+
+/// The processor's maker by its own name, where there is one.
+fn maker() -> [u8; 12] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let name = std::arch::x86_64::__cpuid(0);
+        let mut maker = [0; 12];
+        for (out, part) in maker.chunks_exact_mut(4).zip([name.ebx, name.edx, name.ecx]) {
+            out.copy_from_slice(&part.to_le_bytes());
+        }
+        maker
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    [0; 12]
+}
+
 /// C[m, n] = from + A[m, k]·B[k, n] by register tiles on this thread. Pairs of panels a little too long for the first-level
 /// cache are taken in two halves when several strips read them; for longer ones C would go back and forth too often.
 /// # Safety
@@ -139,7 +160,7 @@ pub(crate) unsafe fn product<V: Simd, const AT: bool>(m: usize, n: usize, k: usi
     let strips = m.div_ceil(V::TILE_ROWS);
     let (small, larger) = (m / strips, m % strips);
     let most = V::tile_vectors(if larger > 0 { small + 1 } else { small });
-    let halves = strips > 1 && most == 2 && k > PAIR_ROWS && k <= 2 * PAIR_ROWS;
+    let halves = strips > 1 && most == 2 && k > PAIR_ROWS && k <= 2 * PAIR_ROWS && *HALVES_HELP;
     let depth = if halves { k.div_ceil(2) } else { k.max(1) };
     let mut v = 0;
     let whole = n / LANES;
