@@ -139,6 +139,7 @@ impl Decoder {
                 level,
                 own,
                 rows,
+                cap: places.cap,
                 x: &k.x,
                 mid: &k.mid,
                 qkv: &k.qkv,

@@ -16,7 +16,7 @@ use crate::plan::{DOWN, INNER, LayerAt, OUTPUT, QKV};
 use crate::rope::{RopeTable, rope};
 use crate::shape::{Norm, Shape};
 use crate::simd::{LANES, Simd, simd};
-use crate::strips::{STRIP, apart, write_strips};
+use crate::strips::{STRIP, write_strips};
 
 /// Everything a chunk reads and writes. The residual stream below the layer starts at row `level`, the layer's other
 /// activations at row `own`; the chunk's own buffers start at its first row.
@@ -31,6 +31,8 @@ pub(super) struct Chunk<'a> {
     pub level: usize,
     pub own: usize,
     pub rows: Range<usize>,
+    /// Rows of a strip or panel.
+    pub cap: usize,
     pub x: &'a [f32],
     pub mid: &'a [f32],
     pub qkv: &'a [f32],
@@ -58,26 +60,21 @@ impl Chunk<'_> {
         self.queries_keys_values(crew, &group.rows);
     }
 
-    /// Rows of a strip or panel.
-    pub fn cap(&self) -> usize {
-        apart(self.rows.len())
-    }
-
     /// dx of a product from dy[rows, row]; leaves dy as the left operand of the product's weight gradients, and the
     /// gradient of an adapter's inner state as the left operand of its own.
     fn back(&self, product: usize, dx: Block<'_>, dy: &[f32], row: usize, first: usize, du: &mut Vec<f32>) {
         let linear = &self.packed.products[product];
         for p in self.parts.left(product) {
-            let from = p.strip * self.cap() * LANES;
-            write_strips(self.strips[product].after(from), self.cap(), first, dy, row, p.column, p.width);
+            let from = p.strip * self.cap * LANES;
+            write_strips(self.strips[product].after(from), self.cap, first, dy, row, p.column, p.width);
         }
         let keys = self.batch.keys(self.rows.start + first, dx.rows());
         linear.back(dx, dy, row, du, keys);
         let Some(adapter) = &linear.adapter else { return };
         let (wide, rank) = (adapter.columns(), adapter.rank());
         for (i, column) in (0..wide).step_by(rank).enumerate() {
-            let from = i * rank.div_ceil(STRIP) * self.cap() * LANES;
-            write_strips(self.strips[4 + product].after(from), self.cap(), first, du, wide, column, rank);
+            let from = i * rank.div_ceil(STRIP) * self.cap * LANES;
+            write_strips(self.strips[4 + product].after(from), self.cap, first, du, wide, column, rank);
         }
     }
 
@@ -85,7 +82,7 @@ impl Chunk<'_> {
     /// adapter's inner state as that of its own.
     fn right(&self, product: usize, x: &[f32], row: usize, width: usize, first: usize) {
         if self.parts.right(product) {
-            write_panels(self.panels[product], x, row, width, first, self.cap());
+            write_panels(self.panels[product], x, row, width, first, self.cap);
         }
         let Some(adapter) = &self.packed.products[product].adapter else { return };
         let (wide, rank) = (adapter.columns(), adapter.rank());
@@ -95,12 +92,12 @@ impl Chunk<'_> {
         let rows = x.len() / row;
         let (x, row) = adapter.seen(x, row, self.batch.keys(self.rows.start + first, rows));
         if self.parts.right(8 + product) {
-            write_panels(self.panels[8 + product], &x, row, width, first, self.cap());
+            write_panels(self.panels[8 + product], &x, row, width, first, self.cap);
         }
         let u = adapter.reduce(&x, row, rows);
         for (i, column) in (0..wide).step_by(rank).enumerate() {
-            let to = self.panels[4 + product].after(i * rank.div_ceil(LANES) * self.cap() * LANES);
-            write_panels(to, &u[column..], wide, rank, first, self.cap());
+            let to = self.panels[4 + product].after(i * rank.div_ceil(LANES) * self.cap * LANES);
+            write_panels(to, &u[column..], wide, rank, first, self.cap);
         }
     }
 

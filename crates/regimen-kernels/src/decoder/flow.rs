@@ -29,7 +29,7 @@ pub(super) struct Flow {
 /// Where the parts of a chunk lie, each at a multiple of 16 floats.
 #[derive(Clone, Default)]
 pub(super) struct Places {
-    /// Rows of a chunk, at most.
+    /// Rows of a strip or panel.
     pub cap: usize,
     pub dmid: Range<usize>,
     /// Of the norms' outputs, before the feed-forward part and before attention.

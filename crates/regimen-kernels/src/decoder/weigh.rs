@@ -76,7 +76,7 @@ impl Chunk<'_> {
     /// # Safety
     /// Nobody else may work on this task for `out` at the same time.
     pub unsafe fn weigh(&self, task: &Weigh, out: Shared<'_>) {
-        let (s, n, cap) = (self.shape, self.rows.len(), self.cap());
+        let (s, n, cap) = (self.shape, self.rows.len(), self.cap);
         let d = s.width;
         // SAFETY: every task has its own part of the gradients; the chunk's buffers are only read now.
         unsafe {

@@ -215,6 +215,25 @@ fn limits_and_long_documents_change_no_bit() {
 }
 
 #[test]
+fn chunks_of_uneven_rows_change_no_bit() {
+    let s = base();
+    let layout = Layout::new(&s);
+    let w = weights(&s, &layout);
+    for lengths in [[130u32, 128, 135, 128], [128, 129, 128, 127]] {
+        let c = case(&s, &lengths, 41);
+        let [one, two] = [1, 2].map(|threads| {
+            let mut decoder = Decoder::new(&s, &layout).unwrap();
+            decoder.limits = Limits { chunk_bytes: 1, ..Limits::default() };
+            let mut grads = Grads::new(&layout);
+            Team::new(threads).unwrap().install(|| step(&mut decoder, &w, &c, 0.9, &mut grads));
+            assert!(decoder.cut.alone && decoder.cut.chunks.len() > 1);
+            grads.flat().to_vec()
+        });
+        assert!(one == two, "{lengths:?}");
+    }
+}
+
+#[test]
 fn picks_may_come_twice_and_in_any_order() {
     let s = base();
     let layout = Layout::new(&s);
