@@ -10,7 +10,7 @@ use super::engine::OURS;
 use super::model::model;
 use super::summary::median;
 use super::train::{Trained, Training};
-use super::{Row, Size, Work, decode, limit, train};
+use super::{Row, Size, Work, decode, distance, limit, train};
 
 /// What to measure.
 pub struct Child {
@@ -71,6 +71,7 @@ impl Child {
         json!({
             "gflop_s": limit.rate / 1e9,
             "sgemm_gflop_s": limit.large_rate / 1e9,
+            "round_trip_ns": distance::round_trip(),
             "products_ms": limit.products * 1e3,
             "sgemm_ms": limit.large * 1e3,
         })

@@ -8,6 +8,7 @@ mod additions;
 pub mod checkpoint;
 mod child;
 mod decode;
+mod distance;
 mod engine;
 mod limit;
 mod model;

@@ -30,7 +30,8 @@ impl Report {
         out.push_str(
             "peak: of the process. start: from the process's start to the end of its first step or batch.\n",
         );
-        let sgemm = self.sgemm().map_or_else(String::new, |rate| format!(" ({rate:.0} GFLOP/s)"));
+        let sgemm = self.limits("sgemm_gflop_s");
+        let sgemm = sgemm.map_or_else(String::new, |[rate, ..]| format!(" ({rate:.0} GFLOP/s)"));
         let _ = writeln!(
             out,
             "of products: time of a step's matrix products alone, at their shapes, attention over its causal half, ÷ time of the step."
@@ -39,6 +40,13 @@ impl Report {
             out,
             "of sgemm: time of a step's operations at the rate of a large product{sgemm}, attention over the full square, ÷ time of the step."
         );
+        if let Some(trips) = self.limits("round_trip_ns") {
+            let [middle, least, most] = trips.map(|ns| format!("{ns:.0}"));
+            let _ = writeln!(
+                out,
+                "cores: a word goes from one to another and back in {middle} ns ({least} – {most})."
+            );
+        }
         if all.iter().any(|s| s.of_one.is_some_and(f64::is_finite)) {
             out.push_str("of one: two trainings side by side, one thread each, ÷ one on all threads, tokens a second in all.\n");
         }
@@ -90,13 +98,12 @@ impl Report {
         Self { sizes: sizes.to_vec(), rounds: rounds.unwrap_or(0) as u64, threads, load, rows }
     }
 
-    fn sgemm(&self) -> Option<f64> {
-        let of = |size: &Size| {
-            self.rows.iter().filter(|row| row.is(Work::Limit, size.name(), OURS)).collect::<Vec<_>>()
-        };
-        let rates: Vec<f64> =
-            self.sizes.iter().flat_map(of).filter_map(|row| row.number("sgemm_gflop_s")).collect();
-        (!rates.is_empty()).then(|| median(&rates))
+    /// A number of the measured limits: the median, the lowest and the highest.
+    fn limits(&self, number: &'static str) -> Option<[f64; 3]> {
+        let of_limits = |row: &&Row| self.sizes.iter().any(|size| row.is(Work::Limit, size.name(), OURS));
+        let all: Vec<f64> = self.rows.iter().filter(of_limits).filter_map(|row| row.number(number)).collect();
+        let (least, most) = (all.iter().copied().reduce(f64::min)?, all.iter().copied().reduce(f64::max)?);
+        Some([median(&all), least, most])
     }
 }
 
