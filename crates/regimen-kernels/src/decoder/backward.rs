@@ -9,12 +9,12 @@
 use std::ops::Range;
 
 use super::chunk::Chunk;
-use super::cut::Share;
+use super::cut::{Cut, Share};
 use super::flow::{Flow, Places};
 use super::layer::{balanced, block, blocks, joined};
 use super::parts::Parts;
-use super::weigh::{TrainedNorm, list};
-use super::{Decoder, Upstream, grow};
+use super::weigh::{TrainedNorm, Weigh, list};
+use super::{Decoder, Group, Upstream, grow};
 use crate::buffer::spaced;
 use crate::gemm::ROW_BLOCK;
 use crate::grads::Grads;
@@ -162,30 +162,9 @@ impl Decoder {
         list(&mut self.tasks, &self.parts[l], self.shape.width);
         let (tasks, out) = (&self.tasks, Shared::new(grads.touched_mut()));
         if cut.alone {
-            let down = |worker: usize, i: usize| {
-                let groups = &batch.groups[cut.chunks[i].clone()];
-                let chunk = chunk(joined(groups).rows, worker);
-                for group in groups {
-                    chunk.run(Crew::Alone(worker), group);
-                }
-                chunk
-            };
-            // SAFETY: one chunk at a time does a task.
-            let weigh = |chunk: &Chunk, j: usize| unsafe { chunk.weigh(&tasks[j], out) };
-            in_turn(&mut turns[..cut.chunks.len()], tasks.len(), down, weigh);
-            return;
-        }
-        for groups in &cut.chunks {
-            let groups = &batch.groups[groups.clone()];
-            let whole = joined(groups);
-            let chunk = chunk(whole.rows.clone(), 0);
-            if balanced(groups.iter().map(|g| g.rows.len())) {
-                par::each(groups.len(), |worker, i| chunk.run(Crew::Alone(worker), &groups[i]));
-            } else {
-                chunk.run(Crew::All, &whole);
-            }
-            // SAFETY: every task has its own part of the gradients.
-            par::each(tasks.len(), |_, j| unsafe { chunk.weigh(&tasks[j], out) });
+            side_by_side(cut, &batch.groups, &mut turns[..cut.chunks.len()], tasks, out, chunk);
+        } else {
+            together(cut, &batch.groups, tasks, out, chunk);
         }
     }
 
@@ -213,5 +192,49 @@ impl Decoder {
                 g.iter_mut().zip(&dx[first..first + width]).for_each(|(g, x)| *g += x);
             }
         });
+    }
+}
+
+/// Every chunk by one thread: down alone, then its part of the weights' gradients behind the chunk before.
+fn side_by_side<'a>(
+    cut: &Cut,
+    groups: &[Group],
+    turns: &mut [Turn],
+    tasks: &[Weigh],
+    out: Shared<'_>,
+    chunk: impl Fn(Range<usize>, usize) -> Chunk<'a> + Sync,
+) {
+    let down = |worker: usize, i: usize| {
+        let groups = &groups[cut.chunks[i].clone()];
+        let chunk = chunk(joined(groups).rows, worker);
+        for group in groups {
+            chunk.run(Crew::Alone(worker), group);
+        }
+        chunk
+    };
+    // SAFETY: one chunk at a time does a task.
+    let weigh = |chunk: &Chunk, j: usize| unsafe { chunk.weigh(&tasks[j], out) };
+    in_turn(turns, tasks.len(), down, weigh);
+}
+
+/// One chunk after the other by all threads.
+fn together<'a>(
+    cut: &Cut,
+    groups: &[Group],
+    tasks: &[Weigh],
+    out: Shared<'_>,
+    chunk: impl Fn(Range<usize>, usize) -> Chunk<'a>,
+) {
+    for range in &cut.chunks {
+        let groups = &groups[range.clone()];
+        let whole = joined(groups);
+        let chunk = chunk(whole.rows.clone(), 0);
+        if balanced(groups.iter().map(|g| g.rows.len())) {
+            par::each(groups.len(), |worker, i| chunk.run(Crew::Alone(worker), &groups[i]));
+        } else {
+            chunk.run(Crew::All, &whole);
+        }
+        // SAFETY: every task has its own part of the gradients.
+        par::each(tasks.len(), |_, j| unsafe { chunk.weigh(&tasks[j], out) });
     }
 }
