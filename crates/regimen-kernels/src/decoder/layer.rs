@@ -142,14 +142,17 @@ impl Layer<'_> {
     }
 }
 
-/// Groups consecutive documents to about a block of rows each.
+/// Groups consecutive documents to at most about a block of rows each: where documents allow it, equal groups and as many for
+/// every thread.
 pub(super) fn group_documents(starts: &[u32], groups: &mut Vec<Group>) {
     groups.clear();
+    let all = starts.last().map_or(0, |end| *end as usize);
+    let count = all.div_ceil(ROW_BLOCK).next_multiple_of(threads());
     let mut first = 0;
     for doc in 0..starts.len() - 1 {
-        let rows = (starts[first] as usize)..(starts[doc + 1] as usize);
-        if rows.len() >= ROW_BLOCK || doc + 2 == starts.len() {
-            groups.push(Group { documents: first..doc + 1, rows });
+        let end = starts[doc + 1] as usize;
+        if end * count >= all * (groups.len() + 1) || doc + 2 == starts.len() {
+            groups.push(Group { documents: first..doc + 1, rows: starts[first] as usize..end });
             first = doc + 1;
         }
     }
@@ -175,4 +178,34 @@ pub(super) fn balanced(pieces: impl Iterator<Item = usize>) -> bool {
 pub(super) fn joined(groups: &[Group]) -> Group {
     let (first, last) = (&groups[0], &groups[groups.len() - 1]);
     Group { documents: first.documents.start..last.documents.end, rows: first.rows.start..last.rows.end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Team;
+
+    /// Rows of each group of documents of these lengths.
+    fn rows(threads: usize, lengths: &[u32]) -> Vec<usize> {
+        let mut starts = vec![0];
+        starts.extend(lengths.iter().scan(0, |end, length| {
+            *end += length;
+            Some(*end)
+        }));
+        let mut groups = Vec::new();
+        Team::new(threads).expect("threads").install(|| group_documents(&starts, &mut groups));
+        assert!(groups.windows(2).all(|g| g[0].documents.end == g[1].documents.start));
+        assert_eq!(groups.last().map_or(0, |g| g.documents.end), lengths.len());
+        groups.iter().map(|g| g.rows.len()).collect()
+    }
+
+    #[test]
+    fn groups_are_equal_and_as_many_for_every_thread() {
+        assert_eq!(rows(2, &[64; 8]), [128; 4]);
+        assert_eq!(rows(2, &[256; 3]), [256; 3]);
+        assert_eq!(rows(2, &[13; 64]), [104; 8]);
+        assert_eq!(rows(3, &[10; 15]), [50; 3]);
+        assert_eq!(rows(1, &[7, 0, 9, 0]), [16, 0]);
+        assert_eq!(rows(4, &[]), [0; 0]);
+    }
 }
