@@ -30,9 +30,9 @@ impl Cut {
     /// Cuts groups into chunks of about a thread's share of rows, as many for every thread where the groups allow it. Threads
     /// share chunks where they do not, and where gradients that are handed on would be more than what a chunk holds.
     pub fn renew(&mut self, groups: &[Group], share: Share) {
-        let longest = groups.iter().map(|g| g.rows.len()).max().unwrap_or(1).max(1);
         let all: usize = groups.iter().map(|g| g.rows.len()).sum();
-        let each = (share.rows as f64 / longest as f64).round().max(1.0) as usize * longest;
+        let group = all.div_ceil(groups.len().max(1)).max(1);
+        let each = (share.rows as f64 / group as f64).round().max(1.0) as usize * group;
         let some = all.div_ceil(each).next_multiple_of(threads());
         let few_weights = threads() == 1 || share.weights <= each * share.row;
         self.alone = few_weights
@@ -100,12 +100,14 @@ mod tests {
         assert_eq!(cut(2, &[128; 16], share), (vec![256; 8], true));
         assert_eq!(cut(3, &[128; 12], share), (vec![256; 6], true));
         assert_eq!(cut(4, &[128; 12], share), (vec![128; 12], true));
+        let uneven = [160, 120, 120, 120, 120, 160, 120, 120, 120, 120];
+        assert_eq!(cut(2, &uneven, Share { rows: 128, weights: 10_000, ..share }), (uneven.to_vec(), true));
     }
 
     #[test]
     fn threads_share_chunks_of_uneven_groups_and_under_many_weights() {
         let share = Share { rows: 256, row: 100, weights: 20_000 };
-        assert_eq!(cut(2, &[128, 900, 128], share), (vec![1156], false));
+        assert_eq!(cut(2, &[128, 900, 128], share), (vec![1028, 128], false));
         assert_eq!(cut(2, &[128; 16], Share { weights: 30_000, ..share }), (vec![512; 4], false));
         assert_eq!(cut(1, &[128; 16], Share { weights: 30_000, ..share }), (vec![256; 8], true));
     }
