@@ -32,7 +32,7 @@ impl Cut {
     pub fn renew(&mut self, groups: &[Group], share: Share) {
         let all: usize = groups.iter().map(|g| g.rows.len()).sum();
         let group = all.div_ceil(groups.len().max(1)).max(1);
-        let each = (share.rows as f64 / group as f64).round().max(1.0) as usize * group;
+        let each = (share.rows / group).max(1) * group;
         let some = all.div_ceil(each).next_multiple_of(threads());
         let few_weights = threads() == 1 || share.weights <= each * share.row;
         self.alone = few_weights
